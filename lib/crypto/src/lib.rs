@@ -1,0 +1,1 @@
+//! Keys typed by purpose, boxes, signatures, key derivation and certificates.

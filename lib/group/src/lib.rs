@@ -1,0 +1,1 @@
+//! Groups and channels: profiles, owners, links and their verification, without I/O.

@@ -1,0 +1,1 @@
+//! TLS profile, SMP handshake over sockets and the SMP client.

@@ -1,0 +1,1 @@
+//! An SMP server: queues, link data, delivery and subscriptions.

@@ -1,0 +1,1 @@
+//! Durable state: an embedded store with group commit.
