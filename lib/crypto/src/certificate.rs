@@ -80,17 +80,26 @@ impl CertificateChain {
             return Err(ChainError::Fingerprint);
         }
         let parsed = self.parse()?;
-        let (anchor, below) = parsed.split_last().ok_or(ChainError::Length(count))?;
-        for (position, certificate) in below.iter().enumerate() {
-            let issuer = parsed.get(position.saturating_add(1)).unwrap_or(anchor);
-            check_signed_by(certificate, issuer).map_err(|()| ChainError::Signature(position))?;
-            check_time(certificate, now).map_err(|()| ChainError::Time(position))?;
-            if position > 0 {
-                check_authority(certificate).map_err(|()| ChainError::NotAnAuthority(position))?;
-            }
-        }
+        check_path(&parsed, now)?;
         let leaf = parsed.first().ok_or(ChainError::Length(count))?;
         leaf_key(leaf).map(|leaf_key| VerifiedChain { leaf_key })
+    }
+
+    /// Checks the chain of a service, which may be a single certificate that signed itself. Returns its leaf key.
+    pub fn verify_service(&self, now: i64) -> Result<SigningPublicKey, ChainError> {
+        let parsed = self.parse()?;
+        match parsed.as_slice() {
+            [single] => {
+                check_signed_by(single, single).map_err(|()| ChainError::Signature(0))?;
+                check_time(single, now).map_err(|()| ChainError::Time(0))?;
+                key_of(single).map_err(|()| ChainError::Leaf)
+            }
+            [leaf, _, ..] if parsed.len() <= MAX_CHAIN => {
+                check_path(&parsed, now)?;
+                leaf_key(leaf)
+            }
+            _ => Err(ChainError::Length(parsed.len())),
+        }
     }
 
     fn parse(&self) -> Result<Vec<X509Certificate<'_>>, ChainError> {
@@ -103,6 +112,18 @@ impl CertificateChain {
         }
         Ok(parsed)
     }
+}
+
+/// Every certificate is signed by the next one; the last one is the trust anchor, whose own validity does not matter.
+fn check_path(chain: &[X509Certificate<'_>], now: i64) -> Result<(), ChainError> {
+    for (position, (certificate, issuer)) in chain.iter().zip(chain.iter().skip(1)).enumerate() {
+        check_signed_by(certificate, issuer).map_err(|()| ChainError::Signature(position))?;
+        check_time(certificate, now).map_err(|()| ChainError::Time(position))?;
+        if position > 0 {
+            check_authority(certificate).map_err(|()| ChainError::NotAnAuthority(position))?;
+        }
+    }
+    Ok(())
 }
 
 fn key_of(certificate: &X509Certificate<'_>) -> Result<SigningPublicKey, ()> {
