@@ -6,6 +6,7 @@
 
 use std::ffi::c_ulonglong;
 use std::fmt;
+use std::sync::Once;
 
 use libsodium_sys as sodium;
 
@@ -14,6 +15,15 @@ use crate::{Error, Random, Secret, pad, random};
 
 /// Length of the authentication tag in front of the ciphertext.
 pub const TAG: usize = 16;
+
+/// Without initialisation libsodium stays with its portable code, several times slower than what the processor offers.
+fn select_fastest_code() {
+    static INITIALIZED: Once = Once::new();
+    INITIALIZED.call_once(|| {
+        // SAFETY: sodium_init may be called at any time and needs no arguments; on failure the portable code works on.
+        unsafe { sodium::sodium_init() };
+    });
+}
 
 /// 24 bytes that must not repeat under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +62,7 @@ pub struct BoxKey(Secret<32>);
 impl BoxKey {
     /// From a symmetric key.
     pub fn symmetric(key: &[u8; 32]) -> Self {
+        select_fastest_code();
         let mut derived = [0; 32];
         let input = [0u8; 16];
         // SAFETY: hsalsa20 reads 16 bytes of input and 32 of key and writes 32; a null constant means its default.
