@@ -1,0 +1,90 @@
+//! What the cryptography of one message costs on this machine, measured in the same run as everything else.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use crypto::boxes::{BoxKey, Nonce};
+use crypto::sign::Ed25519PrivateKey;
+use openssl::cipher::Cipher;
+use openssl::cipher_ctx::CipherCtx;
+
+/// One pass over a block.
+const PASS: usize = smp::block::BLOCK;
+/// Long enough to outlast a scheduler's time slice, short enough to repeat.
+const SAMPLE: Duration = Duration::from_millis(40);
+const SAMPLES: usize = 9;
+
+/// Seconds that each primitive takes.
+pub(crate) struct Primitives {
+    /// XSalsa20-Poly1305 over a block: block encryption and delivery encryption.
+    pub(crate) box_pass: f64,
+    /// ChaCha20-Poly1305 over a block: TLS.
+    pub(crate) tls_pass: f64,
+    /// Checking an Ed25519 signature.
+    pub(crate) verify: f64,
+}
+
+impl Primitives {
+    /// Measures all of them.
+    pub(crate) fn measure() -> Self {
+        Primitives { box_pass: box_pass(), tls_pass: tls_pass(), verify: verify() }
+    }
+
+    /// Seconds that the cryptography of one delivered message takes at least, whatever the server around it does:
+    /// the `SEND` block is opened (TLS, block), the body is encrypted for delivery, the `MSG` block is sealed
+    /// (block, TLS), and two commands, `SEND` and `ACK`, are verified. Small blocks that share their passes among
+    /// several messages (`OK`, `ACK`) are not counted.
+    pub(crate) fn delivered_message(&self) -> f64 {
+        3.0 * self.box_pass + 2.0 * self.tls_pass + 2.0 * self.verify
+    }
+}
+
+fn box_pass() -> f64 {
+    let key = BoxKey::symmetric(&[7; 32]);
+    let message = vec![0; PASS];
+    median(|| {
+        black_box(key.seal(Nonce([1; 24]), black_box(&message)));
+    })
+}
+
+fn tls_pass() -> f64 {
+    let message = vec![0; PASS];
+    let mut out = vec![0; PASS];
+    let Ok(mut context) = CipherCtx::new() else { return f64::NAN };
+    median(|| {
+        let sealed = context
+            .encrypt_init(Some(Cipher::chacha20_poly1305()), Some(&[7; 32]), Some(&[1; 12]))
+            .and_then(|()| context.cipher_update(black_box(&message), Some(&mut out)));
+        let mut tag = [0; 16];
+        black_box((sealed.is_ok(), context.cipher_final(&mut []).is_ok(), context.tag(&mut tag).is_ok()));
+    })
+}
+
+fn verify() -> f64 {
+    let key = Ed25519PrivateKey::from_seed([7; 32]);
+    let message = [1; 90];
+    let signature = key.sign(&message);
+    let public = key.public();
+    median(|| {
+        black_box(public.verify(black_box(&message), &signature)).ok();
+    })
+}
+
+/// The median over several samples of the mean time of one call.
+fn median(mut call: impl FnMut()) -> f64 {
+    let mut samples: Vec<f64> = (0..SAMPLES).map(|_| sample(&mut call)).collect();
+    samples.sort_by(f64::total_cmp);
+    samples.get(SAMPLES / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn sample(call: &mut impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0_u32;
+    while start.elapsed() < SAMPLE {
+        for _ in 0..16 {
+            call();
+        }
+        calls = calls.saturating_add(16);
+    }
+    start.elapsed().as_secs_f64() / f64::from(calls)
+}
