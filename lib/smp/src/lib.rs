@@ -7,6 +7,7 @@
 //!
 //! The protocol was designed by the authors of [SimpleX](https://github.com/simplex-chat/simplexmq).
 
+pub mod address;
 pub mod block;
 pub mod command;
 pub mod delivery;
