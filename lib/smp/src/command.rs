@@ -7,6 +7,7 @@ use codec::{Decode as _, Encode, Malformed, Reader, Write};
 use crypto::authorize::AuthPublicKey;
 use crypto::dh::X25519PublicKey;
 
+use crate::address::ServerAddress;
 use crate::error::CommandError;
 use crate::id::{LinkId, MessageId, SenderId};
 use crate::queue_address::QueueMode;
@@ -61,7 +62,7 @@ pub enum Command {
     /// Subscribe to the notifications of all queues of a service.
     Nsubs,
     /// Ask a proxy for a session with a relay.
-    Prxy(RelayAddress, Option<BasicAuth>),
+    Prxy(ServerAddress, Option<BasicAuth>),
     /// Ask a proxy to forward an encrypted transmission.
     Pfwd(ForwardedTransmission),
     /// Forward an encrypted transmission to a relay.
@@ -120,33 +121,6 @@ pub struct NotifierKeys {
     pub auth_key: AuthPublicKey,
     /// The recipient's half of the notification secret.
     pub dh_key: X25519PublicKey,
-}
-
-/// The relay that a proxy is asked to reach.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayAddress {
-    /// At least one.
-    pub hosts: Vec<String>,
-    /// Decimal; empty for the default.
-    pub port: String,
-    /// SHA-256 of its identity certificate.
-    pub fingerprint: Vec<u8>,
-}
-
-impl RelayAddress {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.put_list(&self.hosts, |out, host| out.put_short(host.as_bytes()));
-        out.put_short(self.port.as_bytes());
-        out.put_short(&self.fingerprint);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(RelayAddress {
-            hosts: reader.non_empty(|r| r.text().map(str::to_owned))?,
-            port: reader.text()?.to_owned(),
-            fingerprint: reader.short()?.to_vec(),
-        })
-    }
 }
 
 /// An encrypted transmission on its way through a proxy.
@@ -387,7 +361,7 @@ fn decoder(tag: &[u8]) -> Option<Decoder> {
         b"LGET" => Bare(Command::Lget),
         b"NSUB" => Bare(Command::Nsub),
         b"NSUBS" => Bare(Command::Nsubs),
-        b"PRXY" => Parameters(|_, r| Ok(Command::Prxy(RelayAddress::decode(r)?, r.maybe(basic_auth)?))),
+        b"PRXY" => Parameters(|_, r| Ok(Command::Prxy(ServerAddress::decode(r)?, r.maybe(basic_auth)?))),
         b"PFWD" => Parameters(|_, r| ForwardedTransmission::decode(r).map(Command::Pfwd)),
         b"RFWD" => Parameters(|_, r| Ok(Command::Rfwd(r.tail().to_vec()))),
         _ => return None,
