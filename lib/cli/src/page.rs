@@ -1,0 +1,184 @@
+//! Help, man page, schemas and completions, all made from [`Tool`], the clap command and the document schemas.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+use serde_json::{Map, Value};
+
+use crate::{Error, Exit, OrError, Shape, Tool};
+
+/// A titled part of help and man page; lines are kept as they stand.
+struct Section {
+    title: &'static str,
+    lines: Vec<String>,
+}
+
+fn sections(tool: &Tool, command: &Command) -> [Section; 4] {
+    [
+        Section { title: "EXAMPLES", lines: examples(tool) },
+        Section { title: "JSON", lines: json(tool) },
+        Section { title: "EXIT STATUS", lines: exit_status(tool) },
+        Section { title: "ENVIRONMENT", lines: environment(tool, command) },
+    ]
+}
+
+/// The first paragraphs of `--help` and the DESCRIPTION of the man page.
+pub(crate) fn description(tool: &Tool) -> String {
+    [tool.about, tool.description].join(".\n\n").trim_end_matches("\n\n").to_owned()
+}
+
+/// Everything of `--help` that follows OPTIONS.
+pub(crate) fn help_sections(tool: &Tool, command: &Command) -> String {
+    let mut text = String::new();
+    for section in sections(tool, command) {
+        let _ = writeln!(text, "{}", section.title);
+        for line in section.lines {
+            let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+        }
+        text.push('\n');
+    }
+    text.trim_end().to_owned()
+}
+
+fn examples(tool: &Tool) -> Vec<String> {
+    let example = |(remark, line): &(&str, &str)| [format!("{remark}:"), format!("  {line}")];
+    tool.examples.iter().flat_map(example).collect()
+}
+
+fn json(tool: &Tool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (stream, shapes) in [("stdin", tool.reads), ("stdout", tool.writes)] {
+        for shape in shapes {
+            lines.push(format!("{stream}: {{\"type\":\"{}\",\"v\":{},…}}", shape.kind, shape.v));
+            fields(&shape.schema(), "", &mut lines);
+        }
+    }
+    lines.push(
+        "Bytes are base64url without padding, times Unix seconds. Fields that do not apply are absent,".to_owned(),
+    );
+    lines.push(
+        "unknown ones are ignored; new ones may appear within one \"v\". --schema prints JSON Schemas.".to_owned(),
+    );
+    lines.extend(tool.json.lines().map(str::to_owned));
+    lines
+}
+
+/// One line per field of a schema, nested ones by their path.
+fn fields(schema: &Value, prefix: &str, lines: &mut Vec<String>) {
+    let properties = schema.get("properties").and_then(Value::as_object).map(Map::iter).into_iter().flatten();
+    for (name, property) in properties.filter(|(name, _)| !prefix.is_empty() || !is_envelope(name)) {
+        let (list, item) = element(property);
+        let path = format!("{prefix}{name}{list}");
+        let text = described(property).or_else(|| described(item)).unwrap_or_default();
+        lines.push(format!("  {path:<22} {text}").trim_end().to_owned());
+        fields(item, &format!("{path}."), lines);
+    }
+}
+
+fn is_envelope(name: &str) -> bool {
+    matches!(name, "type" | "v" | "test" | "seed")
+}
+
+/// A list stands for what it holds; an optional value for the value.
+fn element(schema: &Value) -> (&'static str, &Value) {
+    let non_null = |any: &'_ Value| any.get("type").is_none_or(|kind| kind != "null");
+    if let Some(items) = schema.get("items") {
+        return ("[]", items);
+    }
+    let options = schema.get("anyOf").and_then(Value::as_array);
+    ("", options.and_then(|any| any.iter().find(|any| non_null(any))).unwrap_or(schema))
+}
+
+fn described(schema: &Value) -> Option<String> {
+    let text = schema.get("description")?.as_str()?;
+    let first = text.split("\n\n").next().unwrap_or_default();
+    Some(first.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn exit_status(tool: &Tool) -> Vec<String> {
+    let known = Exit::ALL.iter().filter(|(exit, _)| tool.server || *exit != Exit::Terminated);
+    let line = |(exit, meaning): &(Exit, &'static str)| {
+        let exact = tool.exit.iter().find(|(status, _)| *status == exit.status());
+        format!("{:<4} {}", exit.status(), exact.map_or(*meaning, |(_, meaning)| meaning))
+    };
+    known.map(line).collect()
+}
+
+fn environment(tool: &Tool, command: &Command) -> Vec<String> {
+    let flag = |arg: &clap::Arg| {
+        let (variable, long) = (arg.get_env()?.to_str()?, arg.get_long()?);
+        Some(format!("{variable:<18} --{long}"))
+    };
+    let mut lines: Vec<_> = command.get_arguments().filter_map(flag).collect();
+    let own = tool.environment.iter().map(|(name, meaning)| format!("{name:<18} {meaning}"));
+    lines.extend(own);
+    lines.push(format!("{:<18} --json-errors", "GRP_ERRORS=json"));
+    lines.push(format!("{:<18} no color, like TERM=dumb; --color wins", "NO_COLOR"));
+    lines
+}
+
+/// The man page as roff.
+pub(crate) fn man(tool: &Tool, command: &Command) -> Result<Vec<u8>, Error> {
+    let man = Man::new(command.clone().long_about(description(tool))).manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)
+        .and_then(|()| man.render_name_section(&mut page))
+        .and_then(|()| man.render_synopsis_section(&mut page))
+        .and_then(|()| man.render_description_section(&mut page))
+        .and_then(|()| man.render_options_section(&mut page))
+        .and_then(|()| own_sections(tool, command).to_writer(&mut page))
+        .or_error_at(crate::Code::Bug, "man page")?;
+    Ok(page)
+}
+
+fn own_sections(tool: &Tool, command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    for section in sections(tool, command) {
+        roff.control("SH", [section.title]);
+        roff.control("nf", []);
+        for line in &section.lines {
+            roff.text([roman(line.as_str())]);
+        }
+        roff.control("fi", []);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let pages: Vec<_> = tool.see_also.iter().map(|name| format!("{name}(1)")).collect();
+    roff.text([roman(if pages.is_empty() { "jq(1)".to_owned() } else { pages.join(", ") })]);
+    roff
+}
+
+/// `{"stdin":…,"stdout":…}`; a stream without documents is absent.
+pub(crate) fn schema(tool: &Tool) -> Value {
+    let mut streams = Map::new();
+    for (stream, shapes) in [("stdin", tool.reads), ("stdout", tool.writes)] {
+        let mut schemas: Vec<_> = shapes.iter().map(Shape::schema).collect();
+        match schemas.len() {
+            0 => continue,
+            1 => streams.insert(stream.to_owned(), schemas.remove(0)),
+            _ => streams.insert(stream.to_owned(), serde_json::json!({ "anyOf": schemas })),
+        };
+    }
+    streams.into()
+}
+
+/// Name and version; with `verbose` what is spoken and what was built.
+pub(crate) fn version(tool: &Tool, verbose: bool) -> String {
+    let mut text = format!("{} {}\n", tool.name, crate::VERSION);
+    if verbose {
+        for (protocol, versions) in tool.protocols {
+            let _ = writeln!(text, "{protocol} {versions}");
+        }
+        let build = option_env!("GRP_BUILD").unwrap_or(if cfg!(debug_assertions) { "debug" } else { "release" });
+        let _ = writeln!(text, "build {build}");
+    }
+    text
+}
+
+/// The completion script of a shell.
+pub(crate) fn completions(tool: &Tool, mut command: Command, shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, tool.name, &mut script);
+    script
+}

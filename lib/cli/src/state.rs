@@ -1,0 +1,76 @@
+//! A document kept in a file, replaced as a whole before anything depends on it.
+//!
+//! While a [`State`] lives, a lock on the sibling `FILE.lock` keeps other runs out: two runs that both advance the
+//! same ratchet would use a key twice.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::context::Run;
+use crate::document::{self, Document, Incoming};
+use crate::{Code, Error, OrError, file, json};
+
+/// The document of a run, kept in a file or passing through pipes.
+#[derive(Debug)]
+pub struct State {
+    run: Arc<Run>,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    path: PathBuf,
+    #[expect(dead_code, reason = "holding it is the point")]
+    lock: File,
+}
+
+impl State {
+    /// A document that came through a pipe: saving it does nothing, stdout will carry it.
+    pub(crate) fn piped(run: Arc<Run>) -> Self {
+        State { run, kept: None }
+    }
+
+    /// Takes the lock of `path`, which need not exist yet.
+    pub(crate) fn open(run: Arc<Run>, path: &Path) -> Result<Self, Error> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let lock = lock(&path)?;
+        run.check_mode(&path);
+        Ok(State { run, kept: Some(Kept { path, lock }) })
+    }
+
+    /// Whether there is nothing to load yet.
+    pub fn is_new(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.path.exists())
+    }
+
+    /// Reads the document.
+    pub fn load<I: Incoming>(&self) -> Result<I, Error> {
+        let Some(kept) = &self.kept else { return Err(Error::bug("a piped document is not loaded")) };
+        let bytes = file::read(&kept.path, json::MAX_SIZE)?;
+        self.run.accept(&bytes).map_err(|error| error.at(kept.path.display()))
+    }
+
+    /// Replaces the document: on return it is on disk. Call it before every effect that depends on it.
+    pub fn save<D: Document>(&self, document: &D) -> Result<(), Error> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let text = document::whole(document, &self.run.marks(), false)?;
+        file::replace(&kept.path, text.as_bytes())
+    }
+}
+
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let lock = lock.or_error_at(Code::FileFailed, name.display())?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::new(Code::StateBusy, "another run is using this file")
+            .at(path.display())
+            .hint("wait until it has ended")),
+        Err(TryLockError::Error(error)) => Err(Error::new(Code::FileFailed, error).at(name.display())),
+    }
+}
