@@ -103,8 +103,8 @@ pub struct Input {
 /// For tools whose document may also be kept in a file that the run replaces.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Source {
+    /// The document piped in or in a file of its own.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "a comment here would replace the tool's about")]
     pub input: Input,
 
     /// Keep the document in FILE: read it from there and replace it before anything is sent

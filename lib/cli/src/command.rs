@@ -71,3 +71,8 @@ pub(crate) fn usage_error(error: &clap::Error) -> Error {
     let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
     Error::new(Code::Usage, message).hint(tip.unwrap_or("--help tells what may be given"))
 }
+
+/// Help as clap renders it, without the spaces it leaves at line ends.
+pub(crate) fn without_trailing_spaces(help: &clap::Error) -> String {
+    help.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}

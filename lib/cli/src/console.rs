@@ -16,6 +16,10 @@ use crate::{Code, Error};
 
 const BEFORE_PROGRESS: Duration = Duration::from_secs(1);
 
+const RED: u8 = 31;
+const YELLOW: u8 = 33;
+const CYAN: u8 = 36;
+
 /// How a tool talks to people.
 #[derive(Clone, Debug)]
 pub(crate) struct Console {
@@ -33,28 +37,30 @@ impl Console {
         Console { tool, json, quiet, colored: is_colored(talk.color), progress }
     }
 
-    pub(crate) fn is_colored(&self) -> bool {
-        self.colored
-    }
-
     /// Prints why the run failed.
     pub(crate) fn error(&self, error: &Error) {
         if self.json {
             return self.line(&error.json().to_string());
         }
-        for (label, text) in error.lines() {
-            self.labelled(&label, "31", text);
+        self.labelled(&format!("error[{}]", error.code().name()), RED, &error.to_string());
+        if let Some(hint) = error.advice() {
+            self.labelled("hint", CYAN, hint);
         }
     }
 
     /// Prints what the user should know although the run goes on.
     pub(crate) fn warn(&self, code: Code, message: impl Display) {
         if !self.quiet {
-            self.labelled(&format!("warning[{}]", code.name()), "33", &message.to_string());
+            self.labelled(&format!("warning[{}]", code.name()), YELLOW, &message.to_string());
         }
     }
 
-    fn labelled(&self, label: &str, color: &str, text: &str) {
+    /// Prints a line of the log.
+    pub(crate) fn log(&self, line: &str) {
+        self.line(&format!("{}: {line}", self.tool));
+    }
+
+    fn labelled(&self, label: &str, color: u8, text: &str) {
         let (tool, text) = (self.tool, printable(text));
         if self.colored {
             self.line(&format!("{tool}: \x1b[1;{color}m{label}\x1b[0m: {text}"));
@@ -64,7 +70,7 @@ impl Console {
     }
 
     /// Prints one line above whatever progress is shown. Nobody can be told that stderr is gone.
-    pub(crate) fn line(&self, line: &str) {
+    fn line(&self, line: &str) {
         self.progress.suspend(|| {
             let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
         });

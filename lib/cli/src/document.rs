@@ -243,9 +243,10 @@ struct Envelope<'a, B> {
     body: B,
 }
 
-/// One line, or with `pretty` several.
+/// One line, or with `pretty` several. The seed travels only with other secrets: whoever gets a public document has a
+/// seed of their own, or two members would make the same keys.
 pub(crate) fn whole<D: Document>(document: &D, marks: &Marks, pretty: bool) -> Result<String, Error> {
-    let seed = marks.seed.as_ref();
+    let seed = marks.seed.as_ref().filter(|_| !D::SECRETS.is_empty());
     text(&Envelope { r#type: D::TYPE, v: D::V, test: marks.test, seed, body: document }, pretty)
 }
 

@@ -103,10 +103,9 @@ impl Error {
         self.code
     }
 
-    /// The line for people, as `error[code]: …` and `hint: …`, each after `tool: `.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (String, &str)> {
-        let first = (format!("error[{}]", self.code.name()), self.message.as_str());
-        std::iter::once(first).chain(self.hint.as_deref().map(|hint| ("hint".to_owned(), hint)))
+    /// What the reader can do about it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The object for scripts.

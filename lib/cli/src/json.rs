@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(refusal("[1]"), "expected one JSON object, got a list");
         assert_eq!(refusal("{}{}"), "after the object: trailing characters at line 1 column 3");
         assert!(refusal("{\"a\":").starts_with("EOF while parsing"));
-        assert_eq!(refusal("{\"a\":1,\"b\":{\"c\":1,\"c\":2}}"), "duplicate key `c` at line 1 column 22");
+        assert_eq!(refusal("{\"a\":1,\"b\":{\"c\":1,\"c\":2}}"), "duplicate key `c` at line 1 column 21");
     }
 
     #[test]

@@ -4,10 +4,15 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 use serde_json::{Map, Value};
 
 use crate::{Error, Exit, OrError, Shape, Tool};
+
+const COMMON_JSON: &str = "\
+Bytes are base64url without padding, times are Unix seconds. Fields that do not apply
+are absent, unknown ones are ignored, new ones may appear within one \"v\".
+--schema prints JSON Schemas.";
 
 /// A titled part of help and man page; lines are kept as they stand.
 struct Section {
@@ -55,13 +60,7 @@ fn json(tool: &Tool) -> Vec<String> {
             fields(&shape.schema(), "", &mut lines);
         }
     }
-    lines.push(
-        "Bytes are base64url without padding, times Unix seconds. Fields that do not apply are absent,".to_owned(),
-    );
-    lines.push(
-        "unknown ones are ignored; new ones may appear within one \"v\". --schema prints JSON Schemas.".to_owned(),
-    );
-    lines.extend(tool.json.lines().map(str::to_owned));
+    lines.extend(tool.json.lines().chain(COMMON_JSON.lines()).map(str::to_owned));
     lines
 }
 
@@ -120,17 +119,27 @@ fn environment(tool: &Tool, command: &Command) -> Vec<String> {
 }
 
 /// The man page as roff.
-pub(crate) fn man(tool: &Tool, command: &Command) -> Result<Vec<u8>, Error> {
-    let man = Man::new(command.clone().long_about(description(tool))).manual("User Commands");
+pub(crate) fn man(tool: &Tool, command: &Command) -> Result<String, Error> {
+    let command = command.clone().mut_args(|arg| arg.hide_short_help(false));
+    let man = Man::new(command.clone()).manual("User Commands");
     let mut page = Vec::new();
     man.render_title(&mut page)
         .and_then(|()| man.render_name_section(&mut page))
-        .and_then(|()| man.render_synopsis_section(&mut page))
+        .and_then(|()| synopsis(tool, command.clone()).to_writer(&mut page))
         .and_then(|()| man.render_description_section(&mut page))
         .and_then(|()| man.render_options_section(&mut page))
-        .and_then(|()| own_sections(tool, command).to_writer(&mut page))
+        .and_then(|()| own_sections(tool, &command).to_writer(&mut page))
         .or_error_at(crate::Code::Bug, "man page")?;
-    Ok(page)
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn synopsis(tool: &Tool, mut command: Command) -> Roff {
+    let usage = command.render_usage().to_string();
+    let arguments = usage.split_once(tool.name).map_or("", |(_, arguments)| arguments);
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([bold(tool.name), roman(arguments)]);
+    roff
 }
 
 fn own_sections(tool: &Tool, command: &Command) -> Roff {
@@ -177,8 +186,8 @@ pub(crate) fn version(tool: &Tool, verbose: bool) -> String {
 }
 
 /// The completion script of a shell.
-pub(crate) fn completions(tool: &Tool, mut command: Command, shell: clap_complete::Shell) -> Vec<u8> {
+pub(crate) fn completions(tool: &Tool, mut command: Command, shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, tool.name, &mut script);
-    script
+    String::from_utf8_lossy(&script).into_owned()
 }

@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches};
+use clap_complete::Shell;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{Common, Out, Talk};
@@ -28,7 +29,8 @@ pub fn main<A: Args, R: Outcome>(tool: &'static Tool, run: fn(A, &mut Context) -
     let argv: Vec<OsString> = std::env::args_os().collect();
     let talk = Talk { json_errors: command::wants_json_errors(&argv), ..Talk::default() };
     let mut console = Console::new(tool.name, &talk);
-    let result = start(tool, run, &argv, &mut console);
+    tell_panics(&console);
+    let result = caught(|| start(tool, run, &argv, &mut console));
     match result.and_then(|()| if tool.server { signal::received().map_or(Ok(()), Err) } else { Ok(()) }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -58,7 +60,7 @@ fn start<A: Args, R: Outcome>(
     let usage = command.render_usage().to_string().replacen("Usage:", "usage:", 1);
     let matches = match command.try_get_matches_from_mut(argv) {
         Ok(matches) => matches,
-        Err(help) if help.kind() == ErrorKind::DisplayHelp => return print(&help.to_string()),
+        Err(help) if help.kind() == ErrorKind::DisplayHelp => return print(&command::without_trailing_spaces(&help)),
         Err(refusal) => return Err(command::usage_error(&refusal)),
     };
     let parse = |refusal: clap::Error| command::usage_error(&refusal);
@@ -66,22 +68,12 @@ fn start<A: Args, R: Outcome>(
     common.talk.json_errors |= command::wants_json_errors(argv);
     let out = if tool.has_out() { Out::from_arg_matches(&matches).map_err(parse)? } else { Out::default() };
     let args = A::from_arg_matches(&matches).map_err(parse)?;
-    if let Some(shell) = common.completions {
-        return print(&String::from_utf8_lossy(&page::completions(tool, command, shell)));
-    }
 
     *console = Console::new(tool.name, &common.talk);
+    tell_panics(console);
     log(console, &common.talk, tool.server);
     signal::watch(console, tool.server)?;
-    let context = Context::new(tool, usage, &common, out, console.clone())?;
-    caught(console, || work(run, args, context))
-}
-
-fn work<A, R: Outcome>(
-    run: fn(A, &mut Context) -> Result<R, Error>,
-    args: A,
-    mut context: Context,
-) -> Result<(), Error> {
+    let mut context = Context::new(tool, usage, &common, out, console.clone())?;
     run(args, &mut context)?.deliver(&mut context)?;
     context.trace().failure().map_or(Ok(()), Err)
 }
@@ -99,9 +91,19 @@ fn static_page(tool: &Tool, command: &Command, argv: &[OsString]) -> Result<Opti
         return Ok(Some(format!("{}\n", page::schema(tool))));
     }
     if has("--man", ' ') {
-        return page::man(tool, command).map(|page| Some(String::from_utf8_lossy(&page).into_owned()));
+        return page::man(tool, command).map(Some);
     }
-    Ok(None)
+    Ok(asked_shell(argv).map(|shell| page::completions(tool, command.clone(), shell)))
+}
+
+/// The known shell after `--completions`; an unknown one is left for clap to refuse.
+fn asked_shell(argv: &[OsString]) -> Option<Shell> {
+    let mut after = command::flags(argv).skip_while(|arg| !arg.starts_with("--completions"));
+    let shell = match after.next()?.split_once('=') {
+        Some((_, shell)) => shell,
+        None => after.next()?,
+    };
+    shell.parse().ok()
 }
 
 /// Logs of all crates, on stderr: `-v` shows protocol steps, `-vv` what happens inside them.
@@ -116,7 +118,6 @@ fn log(console: &Console, talk: &Talk, server: bool) {
     let writer = console.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(console.is_colored())
         .with_target(false)
         .with_writer(move || LogWriter(writer.clone()));
     let dispatch: tracing::Dispatch =
@@ -129,7 +130,7 @@ struct LogWriter(Console);
 
 impl std::io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.line(String::from_utf8_lossy(line).trim_end());
+        self.0.log(String::from_utf8_lossy(line).trim());
         Ok(line.len())
     }
 
@@ -140,17 +141,22 @@ impl std::io::Write for LogWriter {
 
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs the tool; a panic in it is our bug, told in one line. A panic of a background task is a warning.
-fn caught(console: &Console, run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+/// Remembers panics for [`caught`]; one of a background task does not end the run and is told at once.
+fn tell_panics(console: &Console) {
     let main = std::thread::current().id();
-    let teller = console.clone();
+    let console = console.clone();
     std::panic::set_hook(Box::new(move |info| {
         let panic = describe(info);
-        if std::thread::current().id() != main {
-            teller.warn(Code::TaskPanicked, &panic);
+        if std::thread::current().id() == main {
+            *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+        } else {
+            console.warn(Code::TaskPanicked, panic);
         }
-        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
     }));
+}
+
+/// A panic of the tool itself is our bug, told in one line.
+fn caught(run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         let panic = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
         Err(Error::bug(panic.unwrap_or_else(|| "panic".to_owned())))

@@ -7,6 +7,7 @@
 //! `at` is the time of the run in milliseconds since 1970, so a run with `--now` writes the same bytes again. Every line
 //! is one write to a file opened for appending, so the tools of a pipeline can share one file. Secrets never go in.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,6 +39,19 @@ pub struct Step<'a> {
     /// Whatever helps to follow it; never a secret.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub note: &'a str,
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.who)?;
+        if !self.to.is_empty() {
+            write!(f, " -> {}", self.to)?;
+        }
+        if let Some(bytes) = self.bytes {
+            write!(f, ", {bytes} bytes")?;
+        }
+        [self.outcome, self.note].iter().filter(|text| !text.is_empty()).try_for_each(|text| write!(f, ", {text}"))
+    }
 }
 
 /// Where steps are recorded; clones write to the same file.
@@ -76,7 +90,7 @@ impl Trace {
 
     /// Records a step, and shows it with `--verbose`. A file that cannot be written fails the run at its end.
     pub fn step(&self, step: Step<'_>) {
-        tracing::info!(who = step.who, to = step.to, bytes = step.bytes, outcome = step.outcome, "{}", step.name);
+        tracing::info!("{step}");
         let Some(record) = &self.file else { return };
         let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.write(&mut record.file, &step) {
