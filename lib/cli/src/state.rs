@@ -21,7 +21,10 @@ pub struct State {
 
 #[derive(Debug)]
 struct Kept {
-    path: PathBuf,
+    /// The name that the user gave, for messages.
+    name: PathBuf,
+    /// The file itself, with links followed: replacing a link would leave the file behind.
+    file: PathBuf,
     #[expect(dead_code, reason = "holding it is the point")]
     lock: File,
 }
@@ -34,43 +37,42 @@ impl State {
 
     /// Takes the lock of `path`, which need not exist yet.
     pub(crate) fn open(run: Arc<Run>, path: &Path) -> Result<Self, Error> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let lock = lock(&path)?;
-        run.check_mode(&path);
-        Ok(State { run, kept: Some(Kept { path, lock }) })
+        let file = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let lock = lock(&file).map_err(|error| error.at(path.display()))?;
+        run.check_mode(path);
+        Ok(State { run, kept: Some(Kept { name: path.to_owned(), file, lock }) })
     }
 
     /// Whether there is nothing to load yet.
     pub fn is_new(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| !kept.path.exists())
+        self.kept.as_ref().is_some_and(|kept| !kept.file.exists())
     }
 
     /// Reads the document.
     pub fn load<I: Incoming>(&self) -> Result<I, Error> {
         let Some(kept) = &self.kept else { return Err(Error::bug("a piped document is not loaded")) };
-        let bytes = file::read(&kept.path, json::MAX_SIZE)?;
-        self.run.accept(&bytes).map_err(|error| error.at(kept.path.display()))
+        let bytes = file::read(&kept.name, json::MAX_SIZE)?;
+        self.run.accept(&bytes).map_err(|error| error.at(kept.name.display()))
     }
 
     /// Replaces the document: on return it is on disk. Call it before every effect that depends on it.
     pub fn save<D: Document>(&self, document: &D) -> Result<(), Error> {
         let Some(kept) = &self.kept else { return Ok(()) };
         let text = document::whole(document, &self.run.marks(), false)?;
-        file::replace(&kept.path, text.as_bytes())
+        file::replace(&kept.file, text.as_bytes())
     }
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
-    let mut name = path.as_os_str().to_owned();
+fn lock(file: &Path) -> Result<File, Error> {
+    let mut name = file.as_os_str().to_owned();
     name.push(".lock");
-    let name = PathBuf::from(name);
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
-    let lock = lock.or_error_at(Code::FileFailed, name.display())?;
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name);
+    let lock = lock.or_error_at(Code::FileFailed, "lock file")?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Error::new(Code::StateBusy, "another run is using this file")
-            .at(path.display())
-            .hint("wait until it has ended")),
-        Err(TryLockError::Error(error)) => Err(Error::new(Code::FileFailed, error).at(name.display())),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(Code::StateBusy, "another run is using this file").hint("wait until it has ended"))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::new(Code::FileFailed, error).at("lock file")),
     }
 }

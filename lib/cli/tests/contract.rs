@@ -275,7 +275,7 @@ fn a_state_file_has_one_user_at_a_time() {
     let mut first = place.start("ticket-check --now 1000 --state state.json --ask -v --timeout 60");
     wait_until(|| place.read("state.json").contains("\"expires_at\":1000,"));
     let second = place.run("ticket-check --now 1 --state state.json").refused(4);
-    assert_eq!(second.split(": /").next().unwrap(), "error[state_busy]");
+    assert_eq!(second, "error[state_busy]: state.json: another run is using this file");
     signal(&first, "INT");
     assert_eq!(first.wait().unwrap().code(), Some(130));
     place.run("ticket-check --now 1 --state state.json").ok();
