@@ -22,6 +22,10 @@ struct Args {
     /// Panic in a background task first
     #[arg(long)]
     panic: bool,
+
+    /// Never end by itself, not even after the drain
+    #[arg(long)]
+    stubborn: bool,
 }
 
 fn main() -> ExitCode {
@@ -37,6 +41,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
         let now = ctx.now();
         ctx.emit(&Entry { name: "ready".to_owned(), entered_at: now })?;
         shutdown.requested().await;
-        ctx.emit(&Entry { name: "drained".to_owned(), entered_at: now })
+        ctx.emit(&Entry { name: "drained".to_owned(), entered_at: now })?;
+        if args.stubborn { std::future::pending().await } else { Ok(()) }
     })
 }

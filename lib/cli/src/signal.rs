@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -15,6 +16,9 @@ use tokio::sync::watch;
 
 use crate::console::Console;
 use crate::{Code, Error, OrError};
+
+/// How long background tasks may take to end after the work is done; a blocking read may never end.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// The first signal that asked the process to stop, or 0.
 static FIRST: AtomicI32 = AtomicI32::new(0);
@@ -54,7 +58,7 @@ fn handle(signal: i32, console: &Console) {
         ASKED.send_replace(true);
         return;
     }
-    let _whole = Uninterrupted::begin();
+    let _whole = first.then(Uninterrupted::begin);
     if first {
         console.error(&stopped(signal));
     }
@@ -121,7 +125,7 @@ impl Drop for Waiting {
 /// Runs the networked part of a one-shot tool. SIGINT drops it, so its clean-up belongs into `Drop`.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let (_waiting, mut shutdown) = Waiting::begin();
-    runtime()?.block_on(async {
+    run(async {
         tokio::select! {
             result = work => result,
             () = shutdown.requested() => Err(received().unwrap_or_else(|| Error::bug("stopped by no signal"))),
@@ -132,9 +136,13 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 /// Runs a server until it has drained. The exit status says which signal asked for it.
 pub fn serve<F: Future<Output = Result<(), Error>>>(server: impl FnOnce(Shutdown) -> F) -> Result<(), Error> {
     let (_waiting, shutdown) = Waiting::begin();
-    runtime()?.block_on(server(shutdown))
+    run(server(shutdown))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().or_error_at(Code::Bug, "runtime")
+fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.or_error_at(Code::Bug, "runtime")?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(CLEAN_UP);
+    result
 }

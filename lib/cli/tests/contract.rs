@@ -429,6 +429,19 @@ fn a_server_drains_on_sigterm_and_sigint_and_says_which() {
 }
 
 #[test]
+fn a_second_signal_ends_at_once() {
+    let place = Place::new();
+    let mut child = place.start("ticket-serve --stubborn");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().contains("ready"));
+    signal(&child, "TERM");
+    assert!(lines.next().unwrap().contains("drained"));
+    assert_eq!(child.try_wait().unwrap(), None);
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn a_server_outlives_its_stdout_and_a_failed_task() {
     let place = Place::new();
     let mut child = place.start("ticket-serve --panic");
