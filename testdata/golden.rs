@@ -66,6 +66,7 @@ fn every_binary_keeps_the_shared_habits() {
         failures.check("an unknown flag is exit 2", unknown.status.code() == Some(2) && unknown.stdout.is_empty());
         failures.check("a closed stdout ends it silently", survives_closed_stdout(&binary));
     }
+    failures.binary.clear();
     let pages = sorted(&root().join("man")).len();
     failures.check("man/ has a page for each binary and no others", pages == binaries().len());
     failures.report();

@@ -130,8 +130,11 @@ pub(crate) fn man(tool: &Tool, command: &Command) -> Result<String, Error> {
         .and_then(|()| man.render_options_section(&mut page))
         .and_then(|()| own_sections(tool, &command).to_writer(&mut page))
         .or_error_at(crate::Code::Bug, "man page")?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    Ok(format!("{APOSTROPHE}{}", String::from_utf8_lossy(&page).replace(APOSTROPHE, "")))
 }
+
+/// What roff writes before each part; once is enough.
+const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 fn synopsis(tool: &Tool, mut command: Command) -> Roff {
     let usage = command.render_usage().to_string();
