@@ -49,6 +49,7 @@ fn readme_runs_as_written() {
     let blocks = readme.split("\n```sh test\n").skip(1);
     let script: Vec<_> = blocks.map(|block| block.split("\n```").next().unwrap()).collect();
     let mut failures = Failures::default();
+    failures.check("README.md has a block that runs", !script.is_empty() || binaries().is_empty());
     failures.check_success(Path::new("README.md"), &run_script(&script.join("\n")));
     failures.report();
 }
@@ -65,6 +66,7 @@ fn every_binary_keeps_the_shared_habits() {
         let unknown = run(&binary, &["--no-such-flag"]);
         failures.check("an unknown flag is exit 2", unknown.status.code() == Some(2) && unknown.stdout.is_empty());
         failures.check("a closed stdout ends it silently", survives_closed_stdout(&binary));
+        failures.check("it has golden cases", !sorted(&root().join("testdata/cases").join(&binary)).is_empty());
     }
     failures.binary.clear();
     let pages = sorted(&root().join("man")).len();
