@@ -9,4 +9,5 @@
 //! | [`tls`] | the TLS profile of both sides and the session ID that binds SMP to it |
 
 pub mod identity;
+mod socket;
 pub mod tls;
