@@ -7,7 +7,16 @@
 //! |---|---|
 //! | [`identity`] | the certificates that a server is, in memory and in files |
 //! | [`tls`] | the TLS profile of both sides and the session ID that binds SMP to it |
+//! | [`handshake`] | from a TCP connection to a session, on both sides |
+//! | [`block_stream`] | payloads in blocks over a session |
+//! | [`client`] | commands and events of one session |
 
+mod blame;
+pub mod block_stream;
+pub mod client;
+pub mod handshake;
 pub mod identity;
 mod socket;
 pub mod tls;
+
+pub use blame::Blame;

@@ -6,6 +6,7 @@
 //! other libraries do not show.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crypto::certificate::{CertificateChain, ChainError, Fingerprint, VerifiedChain};
 use openssl::error::ErrorStack;
@@ -16,6 +17,7 @@ use openssl::ssl::{
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
+use crate::Blame;
 use crate::identity::ServerIdentity;
 
 const CIPHER_SUITE: &str = "TLS_CHACHA20_POLY1305_SHA256";
@@ -47,6 +49,18 @@ pub enum TlsError {
     Library(#[from] ErrorStack),
 }
 
+impl TlsError {
+    /// Who is at fault, seen from the client.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Handshake(error) if error.io_error().is_some() => Blame::Unreachable,
+            Self::Handshake(_) | Self::NoAlpn => Blame::Protocol,
+            Self::Chain(_) => Blame::Identity,
+            Self::Library(_) => Blame::Bug,
+        }
+    }
+}
+
 /// A TLS connection that is ready for the SMP handshake.
 #[derive(Debug)]
 pub struct TlsSession {
@@ -69,7 +83,10 @@ pub struct VerifiedTlsSession {
 
 /// Accepts TLS connections as one server identity. Cheap to clone.
 #[derive(Clone)]
-pub struct Acceptor(SslContext);
+pub struct Acceptor {
+    context: SslContext,
+    identity: Arc<ServerIdentity>,
+}
 
 /// Opens TLS connections to servers. Cheap to clone.
 #[derive(Clone)]
@@ -77,7 +94,7 @@ pub struct Connector(SslContext);
 
 impl Acceptor {
     /// An acceptor for the given identity.
-    pub fn new(identity: &ServerIdentity) -> Result<Self, ErrorStack> {
+    pub fn new(identity: ServerIdentity) -> Result<Self, ErrorStack> {
         let mut context = profile(SslMethod::tls_server())?;
         let mut chain = identity.chain().iter();
         if let Some(leaf) = chain.next() {
@@ -89,12 +106,17 @@ impl Acceptor {
         context.set_private_key(identity.leaf_key())?;
         context.check_private_key()?;
         context.set_alpn_select_callback(|_, offered| select_alpn(offered).ok_or(AlpnError::ALERT_FATAL));
-        Ok(Acceptor(context.build()))
+        Ok(Acceptor { context: context.build(), identity: Arc::new(identity) })
+    }
+
+    /// As whom it accepts.
+    pub fn identity(&self) -> &ServerIdentity {
+        &self.identity
     }
 
     /// Performs the server's side of the handshake.
     pub async fn accept(&self, tcp: TcpStream) -> Result<TlsSession, TlsError> {
-        let mut stream = SslStream::new(Ssl::new(&self.0)?, tcp)?;
+        let mut stream = SslStream::new(Ssl::new(&self.context)?, tcp)?;
         Pin::new(&mut stream).accept().await?;
         if stream.ssl().selected_alpn_protocol().is_none() {
             close(stream).await;
