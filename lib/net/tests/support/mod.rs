@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test binary uses its part")]
 
+pub(crate) mod server;
+
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
