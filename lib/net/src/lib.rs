@@ -1,1 +1,22 @@
-//! TLS profile, SMP handshake over sockets and the SMP client.
+//! SMP over sockets: server identity, TLS profile, handshake, blocks, and the client.
+//!
+//! Floor 4, and the only place below the servers that has a runtime. What is on the wire is decided on the floors
+//! below; here it meets sockets, the clock and timeouts. Randomness still comes from the caller.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`identity`] | the certificates that a server is, in memory and in files |
+//! | [`tls`] | the TLS profile of both sides and the session ID that binds SMP to it |
+//! | [`handshake`] | from a TCP connection to a session, on both sides |
+//! | [`block_stream`] | payloads in blocks over a session |
+//! | [`client`] | commands and events of one session |
+
+mod blame;
+pub mod block_stream;
+pub mod client;
+pub mod handshake;
+pub mod identity;
+mod socket;
+pub mod tls;
+
+pub use blame::Blame;
