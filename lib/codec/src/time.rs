@@ -72,12 +72,13 @@ fn parse(text: &str) -> Option<UtcTime> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
     let digits = decimals.len();
-    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    let days = days_from_civil(year, month, day);
+    let in_range = civil_from_days(days) == (year, month, day) && hour < 24 && minute < 60 && second < 61;
     if !in_range || !(1..=9).contains(&digits) || !decimals.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let nanoseconds: u32 = format!("{decimals:0<9}").parse().ok()?;
-    let seconds = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    let seconds = days * DAY + hour * 3600 + minute * 60 + second;
     Some(UtcTime { seconds, nanoseconds })
 }
 

@@ -134,8 +134,12 @@ fn check_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'
     if certificate.issuer().as_raw() != issuer.subject().as_raw() {
         return Err(());
     }
-    let signed = certificate.tbs_certificate.as_ref();
-    key_of(issuer)?.verify(signed, &certificate.signature_value.data).map_err(|_| ())
+    let signature = &certificate.signature_value;
+    // The algorithm stands inside and outside of what is signed; the outer one must not be somebody else's choice.
+    if certificate.signature_algorithm != certificate.tbs_certificate.signature || signature.unused_bits != 0 {
+        return Err(());
+    }
+    key_of(issuer)?.verify(certificate.tbs_certificate.as_ref(), &signature.data).map_err(|_| ())
 }
 
 fn check_time(certificate: &X509Certificate<'_>, now: i64) -> Result<(), ()> {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use openssl::derive::Deriver;
 use openssl::pkey::{Id, PKey};
+use zeroize::Zeroizing;
 
-use crate::{Error, Random, Secret, random, spki};
+use crate::{Error, Random, Secret, pkcs8, random, spki};
 
 /// The raw output of an X25519 agreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,16 @@ impl X25519PrivateKey {
     /// The raw bytes, for storing.
     pub fn to_bytes(&self) -> Secret<32> {
         Secret::new(self.0.to_bytes())
+    }
+
+    /// From its DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        pkcs8::raw(&pkcs8::X25519, der).map(Self::from_bytes)
+    }
+
+    /// The DER form.
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        pkcs8::der(&pkcs8::X25519, self.0.as_bytes())
     }
 
     /// Its public half.
@@ -114,6 +125,16 @@ impl X448PrivateKey {
     /// The raw bytes, for storing.
     pub fn to_bytes(&self) -> Secret<56> {
         self.0.clone()
+    }
+
+    /// From its DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        pkcs8::raw(&pkcs8::X448, der).map(Self::from_bytes)
+    }
+
+    /// The DER form.
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        pkcs8::der(&pkcs8::X448, self.0.expose())
     }
 
     /// Its public half.

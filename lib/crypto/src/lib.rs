@@ -10,6 +10,7 @@
 //! | [`dh`] | X25519 and X448 agreement |
 //! | [`sign`] | Ed25519 and Ed448 signatures |
 //! | [`authorize`] | keys that authorise commands: signatures and deniable authenticators |
+//! | [`spki`], [`pkcs8`] | DER forms of public and of private keys |
 //! | [`aead`] | AES-256-GCM with a 16-byte IV |
 //! | [`hash`] | hashes and HKDF |
 //! | [`certificate`] | certificate chains, server identity, session keys signed by certificates |
@@ -23,6 +24,7 @@ pub mod chain;
 pub mod dh;
 pub mod hash;
 pub mod pad;
+pub mod pkcs8;
 pub mod random;
 mod secret;
 pub mod sign;

@@ -5,8 +5,9 @@ use std::fmt;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use openssl::pkey::{Id, PKey};
 use openssl::sign::{Signer, Verifier};
+use zeroize::Zeroizing;
 
-use crate::{Error, Random, Secret, random, spki};
+use crate::{Error, Random, Secret, pkcs8, random, spki};
 
 /// Length of an Ed25519 signature.
 pub const ED25519_SIGNATURE: usize = 64;
@@ -35,6 +36,16 @@ impl Ed25519PrivateKey {
     /// The seed, for storing.
     pub fn seed(&self) -> Secret<32> {
         Secret::new(self.0.to_bytes())
+    }
+
+    /// From its DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        pkcs8::raw(&pkcs8::ED25519, der).map(Self::from_seed)
+    }
+
+    /// The DER form.
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        pkcs8::der(&pkcs8::ED25519, self.0.as_bytes())
     }
 
     /// Its public half.
@@ -112,6 +123,16 @@ impl Ed448PrivateKey {
     /// The seed, for storing.
     pub fn seed(&self) -> Secret<57> {
         self.0.clone()
+    }
+
+    /// From its DER form.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        pkcs8::raw(&pkcs8::ED448, der).map(Self::from_seed)
+    }
+
+    /// The DER form.
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        pkcs8::der(&pkcs8::ED448, self.0.expose())
     }
 
     /// Its public half.

@@ -1,0 +1,28 @@
+//! DER forms of private keys: a fixed prefix that names the algorithm, then the raw key. No other form is accepted.
+
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// X25519 PrivateKeyInfo prefix.
+pub const X25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20];
+/// X448 PrivateKeyInfo prefix.
+pub const X448: [u8; 16] =
+    [0x30, 0x46, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6f, 0x04, 0x3a, 0x04, 0x38];
+/// Ed25519 PrivateKeyInfo prefix.
+pub const ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// Ed448 PrivateKeyInfo prefix.
+pub const ED448: [u8; 16] =
+    [0x30, 0x47, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71, 0x04, 0x3b, 0x04, 0x39];
+
+/// The DER form of a raw private key.
+pub fn der(prefix: &[u8; 16], raw: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([prefix.as_slice(), raw].concat())
+}
+
+/// The raw key in a DER form that must start with `prefix` and hold exactly `N` more bytes.
+pub fn raw<const N: usize>(prefix: &[u8; 16], der: &[u8]) -> Result<[u8; N], Error> {
+    der.strip_prefix(prefix).and_then(|raw| raw.try_into().ok()).ok_or(Error::BadKey)
+}
