@@ -82,8 +82,7 @@ fn the_address_names_the_authority_and_survives_a_new_leaf() {
     let renewed = files.load(now()).unwrap();
     assert_eq!(renewed.fingerprint(), created.fingerprint());
     let leaf = X509::from_der(&renewed.chain_der()[0]).unwrap();
-    let name =
-        leaf.subject_name().entries_by_nid(Nid::COMMONNAME).next().unwrap().data().to_string().unwrap();
+    let name = leaf.subject_name().entries_by_nid(Nid::COMMONNAME).next().unwrap().data().to_string().unwrap();
     assert_eq!(name, "other.example.org");
 }
 
