@@ -256,6 +256,11 @@ impl ServerAddress {
         Ok(ServerAddress { first_host, other_hosts: hosts.collect(), port, key_hash })
     }
 
+    /// A server of which only a host is known.
+    pub fn of_host(host: Host) -> Self {
+        ServerAddress { first_host: host, other_hosts: Vec::new(), port: None, key_hash: KeyHash::NONE }
+    }
+
     /// All hosts, in the order in which they are tried.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         std::iter::once(&self.first_host).chain(&self.other_hosts)

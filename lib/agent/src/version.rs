@@ -1,0 +1,19 @@
+//! The versions that our links announce.
+
+use codec::VersionRange;
+
+/// Agent protocol.
+pub const AGENT: VersionRange = range(2, 7);
+/// Envelopes between sender and recipient of a queue; also decides the form of queue addresses.
+pub const SMP_CLIENT: VersionRange = range(1, 4);
+/// The ratchet version from which offers may hold a key for post-quantum encapsulation.
+pub(crate) const RATCHET_KEM: u16 = 3;
+/// Contact addresses that announce less are read as if they announced this.
+pub(crate) const LOWEST_CONTACT_AGENT: u16 = 2;
+
+const fn range(min: u16, max: u16) -> VersionRange {
+    match VersionRange::new(min, max) {
+        Some(range) => range,
+        None => VersionRange::single(max),
+    }
+}
