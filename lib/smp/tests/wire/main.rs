@@ -4,6 +4,7 @@
 #[path = "../../../codec/tests/vectors/mod.rs"]
 mod vectors;
 
+mod arbitrary;
 mod blocks;
 mod client_message;
 mod commands;
