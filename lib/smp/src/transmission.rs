@@ -20,7 +20,7 @@ pub struct Received<'a> {
     /// Empty, or what authorises the command.
     pub authorization: &'a [u8],
     /// The signature of a service.
-    pub service: Option<&'a [u8]>,
+    pub service: Option<&'a [u8; ED25519_SIGNATURE]>,
     /// What is authorised, without the session ID.
     pub rest: &'a [u8],
     /// Matches response and command.
@@ -37,7 +37,7 @@ impl<'a> Received<'a> {
         let mut reader = Reader::new(bytes);
         let authorization = reader.short()?;
         let has_service = version >= version::SERVICES && !authorization.is_empty();
-        let service = if has_service { reader.maybe(Reader::short)? } else { None };
+        let service = if has_service { reader.maybe(service_signature)? } else { None };
         let rest = reader.rest();
         let corr_id = CorrId::decode(&mut reader)?;
         let entity_id = EntityId::decode(&mut reader)?;
@@ -48,6 +48,11 @@ impl<'a> Received<'a> {
     pub fn authorized(&self, session_id: &[u8]) -> Vec<u8> {
         authorized(session_id, self.rest)
     }
+}
+
+/// Unlike an authorization, a service signature of a wrong length leaves the whole transmission unread.
+fn service_signature<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8; ED25519_SIGNATURE], Malformed> {
+    reader.short()?.try_into().map_err(|_| Malformed::BadValue("service signature"))
 }
 
 /// What an authorization covers: the session ID, which is not transmitted, and everything after the authorization.
@@ -99,10 +104,7 @@ impl ClientTransmission {
         let received = Received::parse(version, bytes).map_err(|_| Refusal::unreadable())?;
         let corr_id = received.corr_id.clone();
         let length = received.authorization.len();
-        let service_length = received.service.map_or(ED25519_SIGNATURE, <[u8]>::len);
-        if ![0, ED25519_SIGNATURE, AUTHENTICATOR, ED448_SIGNATURE].contains(&length)
-            || service_length != ED25519_SIGNATURE
-        {
+        if ![0, ED25519_SIGNATURE, AUTHENTICATOR, ED448_SIGNATURE].contains(&length) {
             return Err(Refusal { corr_id, ..Refusal::unreadable() });
         }
         let entity_id = received.entity_id.clone();
@@ -113,7 +115,7 @@ impl ClientTransmission {
                 entity_id,
                 command,
                 authorization: received.authorization.to_vec(),
-                service: received.service.map(<[u8]>::to_vec),
+                service: received.service.map(|signature| signature.to_vec()),
                 authorized: received.authorized(session_id),
             }),
         }
