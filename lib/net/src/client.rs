@@ -5,7 +5,7 @@
 //! `END`, `DELD`) comes out of [`Events`].
 //!
 //! A [`Client`] is a handle; the session ends when it is closed, when the last handle is dropped, or when the
-//! connection breaks. It does not connect again.
+//! connection breaks. It does not connect again: that is what [`crate::steady`] is for.
 
 mod error;
 mod events;

@@ -10,6 +10,7 @@
 //! | [`handshake`] | from a TCP connection to a session, on both sides |
 //! | [`block_stream`] | payloads in blocks over a session |
 //! | [`client`] | commands and events of one session |
+//! | [`steady`] | a client that connects again and subscribes again |
 
 mod blame;
 pub mod block_stream;
@@ -17,6 +18,7 @@ pub mod client;
 pub mod handshake;
 pub mod identity;
 mod socket;
+pub mod steady;
 pub mod tls;
 
 pub use blame::Blame;

@@ -1,0 +1,166 @@
+//! The task of a steady client: connect, serve, wait, and again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crypto::dh::X25519PrivateKey;
+use crypto::{Random, random};
+use smp::address::ServerAddress;
+use smp::command::Command;
+use smp::id::RecipientId;
+use smp::response::Response;
+use tokio::sync::{mpsc, watch};
+
+use super::backoff::Delays;
+use super::wishes::Wishes;
+use super::{Status, SteadyEvent, SteadyOptions};
+use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
+use crate::handshake::{ConnectError, connect};
+use crate::tls::Connector;
+
+/// As many subscriptions as surely fit a block.
+const BATCH: usize = 128;
+
+pub(super) struct Supervisor {
+    address: ServerAddress,
+    connector: Connector,
+    options: SteadyOptions,
+    random: SharedRandom,
+    wishes: Arc<Wishes>,
+    status: watch::Sender<Status>,
+    events: mpsc::Sender<SteadyEvent>,
+}
+
+/// One source for the supervisor and the clients it makes.
+#[derive(Clone)]
+struct SharedRandom(Arc<Mutex<Box<dyn Random + Send>>>);
+
+impl Random for SharedRandom {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(out);
+    }
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        address: ServerAddress,
+        connector: Connector,
+        options: SteadyOptions,
+        random: Box<dyn Random + Send>,
+        wishes: Arc<Wishes>,
+        status: watch::Sender<Status>,
+        events: mpsc::Sender<SteadyEvent>,
+    ) -> Self {
+        let random = SharedRandom(Arc::new(Mutex::new(random)));
+        Supervisor { address, connector, options, random, wishes, status, events }
+    }
+
+    pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.keep_connected() => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        let last = self.status.send_replace(Status::Closed);
+        if let Status::Connected(client) = last {
+            client.close().await;
+        }
+    }
+
+    async fn keep_connected(&self) {
+        let mut delays = Delays::new(self.options.backoff);
+        loop {
+            let lasted = match self.connect().await {
+                Ok((client, events)) => self.serve(client, events).await,
+                Err(error) => {
+                    let error = Arc::new(error);
+                    self.status.send_replace(Status::Failing(error.clone()));
+                    self.tell(SteadyEvent::ConnectFailed(error)).await;
+                    Duration::ZERO
+                }
+            };
+            let delay = delays.after(lasted, &mut self.random.clone());
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<(Client, Events), ConnectError> {
+        let client_key = X25519PrivateKey::from_bytes(random::array(&mut self.random.clone()));
+        let connection = connect(&self.address, &self.connector, self.options.connect, client_key).await?;
+        Ok(Client::start(connection, self.options.client, Box::new(self.random.clone())))
+    }
+
+    /// Serves one connection until it ends; returns how long that was.
+    async fn serve(&self, client: Client, events: Events) -> Duration {
+        let start = Instant::now();
+        self.wishes.start_over();
+        self.tell(SteadyEvent::Connected { version: client.version() }).await;
+        self.status.send_replace(Status::Connected(client.clone()));
+        tokio::select! {
+            () = self.forward(events) => {}
+            () = self.subscribe(&client) => {}
+        }
+        self.status.send_replace(Status::Connecting);
+        self.tell(SteadyEvent::Disconnected(client.end().unwrap_or(End::Closed))).await;
+        start.elapsed()
+    }
+
+    async fn forward(&self, mut events: Events) {
+        while let Some(event) = events.next().await {
+            if let Event { entity_id, response: Ok(Response::End | Response::Deld) } = &event {
+                self.wishes.remove(&RecipientId::from(entity_id.clone()));
+            }
+            self.tell(SteadyEvent::Event(event)).await;
+        }
+    }
+
+    /// Subscribes to whatever is due, a block at a time.
+    async fn subscribe(&self, client: &Client) {
+        loop {
+            let mut under_way = Vec::new();
+            for (queue, key) in self.wishes.take(BATCH).await {
+                let request = Request::new(Command::Sub).about(queue.clone()).authorized_by(&key);
+                under_way.push((queue, client.submit(request).await));
+            }
+            for (queue, pending) in under_way {
+                let outcome = self.subscribed(&queue, pending).await;
+                self.conclude(queue, outcome).await;
+            }
+        }
+    }
+
+    async fn subscribed(
+        &self,
+        queue: &RecipientId,
+        pending: Result<PendingResponse, ClientError>,
+    ) -> Result<(), ClientError> {
+        let limit = self.options.client.command_timeout;
+        let response = tokio::time::timeout(limit, pending?.response()).await;
+        match response.unwrap_or(Err(ClientError::TimedOut(limit)))? {
+            Response::Ok | Response::Sok(_) => Ok(()),
+            message @ Response::Msg(..) => {
+                let event = Event { entity_id: queue.clone().into(), response: Ok(message) };
+                self.tell(SteadyEvent::Event(event)).await;
+                Ok(())
+            }
+            _ => Err(Violation::Unexpected("SUB").into()),
+        }
+    }
+
+    async fn conclude(&self, queue: RecipientId, outcome: Result<(), ClientError>) {
+        match outcome {
+            Ok(()) => self.tell(SteadyEvent::Subscribed(queue)).await,
+            // The next connection begins anew.
+            Err(ClientError::NotSent | ClientError::OutcomeUnknown) => {}
+            Err(ClientError::TimedOut(_)) => self.wishes.postpone(queue),
+            Err(error) => {
+                self.wishes.remove(&queue);
+                self.tell(SteadyEvent::SubscriptionFailed(queue, error)).await;
+            }
+        }
+    }
+
+    /// Whoever dropped the events does not want to know.
+    async fn tell(&self, event: SteadyEvent) {
+        let _ = self.events.send(event).await;
+    }
+}
