@@ -1,1 +1,6 @@
 //! An SMP server: queues, link data, delivery and subscriptions.
+
+pub mod body;
+pub mod queue;
+pub mod step;
+pub mod subscription;
