@@ -109,12 +109,12 @@ pub enum Change {
     Blocked(Option<BlockingInfo>),
     /// A message arrived.
     Stored(Message, Arc<Body>),
-    /// The oldest messages were acknowledged or have expired.
-    Removed(usize),
+    /// The oldest messages, named by their rows, were acknowledged or have expired.
+    Removed(Vec<i64>),
     /// The queue was used on a new day.
     Used(i64),
-    /// The queue is gone, with its messages and link data.
-    Deleted,
+    /// The queue is gone, with these messages and its link data.
+    Deleted(Vec<i64>),
 }
 
 impl Queue {
@@ -141,10 +141,10 @@ impl Queue {
         self.messages.back().is_none_or(|last| last.kind == MessageKind::Message)
     }
 
-    /// How many of the oldest messages were accepted before `time`. A quota message never expires and ends the count.
-    pub fn expired(&self, time: i64) -> usize {
+    /// The oldest messages, as far as they were accepted before `time`. A quota message never expires and ends the list.
+    pub fn expired(&self, time: i64) -> Vec<i64> {
         let is_expired = |message: &&Message| message.kind == MessageKind::Message && message.accepted_at < time;
-        self.messages.iter().take_while(is_expired).count()
+        self.messages.iter().take_while(is_expired).map(|message| message.row).collect()
     }
 
     /// Makes one change. Deleting is up to whoever holds the queue.
@@ -157,9 +157,9 @@ impl Queue {
             Change::Suspended => self.suspended = true,
             Change::Blocked(info) => self.blocked = info.map(Box::new),
             Change::Stored(message, _) => self.messages.push_back(message.clone()),
-            Change::Removed(count) => self.remove_oldest(*count),
+            Change::Removed(rows) => self.remove_oldest(rows.len()),
             Change::Used(day) => self.used_on = *day,
-            Change::Deleted => self.messages = VecDeque::new(),
+            Change::Deleted(_) => self.messages = VecDeque::new(),
         }
     }
 

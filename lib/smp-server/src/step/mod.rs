@@ -121,14 +121,14 @@ pub fn step(queue: &Queue, holding: Holding, request: Request, context: &Context
         Request::Other(command) => other(queue, holding, command),
     }?;
     let today = context.now.div_euclid(DAY);
-    let first_today = queue.used_on != today && decision.changes.last() != Some(&Change::Deleted);
+    let first_today = queue.used_on != today && !matches!(decision.changes.last(), Some(Change::Deleted(_)));
     Ok(if first_today { decision.with(Change::Used(today)) } else { decision })
 }
 
 fn other(queue: &Queue, holding: Holding, command: Command) -> Result<Decision, Error> {
     match command {
         Command::Off => off::off(queue),
-        Command::Del => del::del(),
+        Command::Del => del::del(queue),
         command => {
             refuse_blocked(queue)?;
             unless_blocked(queue, holding, command)

@@ -23,23 +23,23 @@ pub(super) fn send(queue: &Queue, flags: MessageFlags, body: Arc<Body>, context:
     if queue.link.is_some() && queue.is_secured_messaging() {
         decision = decision.with(Change::LinkDeleted);
     }
-    let expired = context.expire_before.map_or(0, |time| queue.expired(time));
-    if expired > 0 {
+    let expired = context.expire_before.map(|time| queue.expired(time)).unwrap_or_default();
+    let size = queue.messages.len().saturating_sub(expired.len());
+    if !expired.is_empty() {
         decision = decision.with(Change::Removed(expired));
     }
-    Ok(store(queue, expired, decision, flags, body, context))
+    Ok(store(queue, size, decision, flags, body, context))
 }
 
 /// A full queue takes one quota message, then nothing until its recipient has acknowledged everything.
 fn store(
     queue: &Queue,
-    expired: usize,
+    size: usize,
     mut decision: Decision,
     flags: MessageFlags,
     body: Arc<Body>,
     context: &Context,
 ) -> Decision {
-    let size = queue.messages.len().saturating_sub(expired);
     if size > 0 && !queue.is_writable() {
         decision.reply = Reply::QuotaMet;
         return decision;
@@ -127,7 +127,7 @@ mod tests {
         for _ in 0..3 {
             let again = send(&queue, &context).unwrap();
             assert_eq!((again.reply, again.changes), (Reply::QuotaMet, Vec::new()), "{:?}", kinds(&queue));
-            queue.apply(&Change::Removed(1));
+            queue.apply(&Change::Removed(vec![queue.messages[0].row]));
         }
         assert_eq!(send(&queue, &context).unwrap().reply, Reply::Ok);
     }
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(refused.reply, Reply::QuotaMet);
         queue = applied(queue, &refused);
         assert_eq!(kinds(&queue), [MessageKind::Quota]);
-        queue.apply(&Change::Removed(1));
+        queue.apply(&Change::Removed(vec![queue.messages[0].row]));
         let fresh = Fresh { row: 101, id: message_id(101) };
         assert_eq!(send(&queue, &Context { fresh, ..later }).unwrap().reply, Reply::Ok);
     }
