@@ -2,5 +2,7 @@
 
 pub mod body;
 pub mod queue;
+pub mod queue_store;
+pub mod sqlite;
 pub mod step;
 pub mod subscription;
