@@ -1,0 +1,149 @@
+//! `NEW`: creates a queue.
+
+use crypto::dh::{X25519PrivateKey, X25519PublicKey};
+use crypto::{ConstantTimeEq as _, Random};
+use smp::command::{BasicAuth, LinkData, NewQueue, QueueRequest};
+use smp::error::{CommandError, Error};
+use smp::id::{CorrId, LinkId, RecipientId, SenderId};
+
+use super::DAY;
+use crate::queue::{Link, Queue};
+
+/// Who may create queues.
+#[derive(Debug, Clone, Default)]
+pub struct Admission {
+    /// Nobody may.
+    pub closed: bool,
+    /// Only who knows it.
+    pub password: Option<BasicAuth>,
+}
+
+impl Admission {
+    /// A server without a password ignores any that is given.
+    pub fn check(&self, given: Option<&BasicAuth>) -> Result<(), Error> {
+        let given = given.map(|password| password.expose().as_bytes()).unwrap_or_default();
+        let right = self.password.as_ref().is_none_or(|password| password.expose().as_bytes().ct_eq(given).into());
+        if right && !self.closed { Ok(()) } else { Err(Error::Auth) }
+    }
+}
+
+/// A queue that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Created {
+    /// The queue; its row in the store is still to be given.
+    pub queue: Queue,
+    /// The server's half of the delivery secret, for the recipient.
+    pub dh_key: X25519PublicKey,
+    /// Created along with it.
+    pub link_data: Option<LinkData>,
+}
+
+/// Decides on the command and draws the IDs that are the server's choice. Whether those that are the client's choice
+/// are free is decided where all queues are known ([`crate::state`]).
+///
+/// Notifier credentials are left out of the reply until the server notifies; clients then do without.
+pub fn new(corr_id: &CorrId, new: NewQueue, now: i64, random: &mut dyn Random) -> Result<Created, Error> {
+    let mode = new.request.as_ref().map(QueueRequest::mode);
+    let (sender_id, link) = match new.request {
+        Some(QueueRequest::Messaging(Some((sender_id, data)))) => {
+            (chosen(sender_id, corr_id)?, Some((LinkId::random(random), data)))
+        }
+        Some(QueueRequest::Contact(Some((link_id, sender_id, data)))) => {
+            (chosen(sender_id, corr_id)?, Some((link_id, data)))
+        }
+        _ => (SenderId::random(random), None),
+    };
+    let server_key = X25519PrivateKey::generate(random);
+    let queue = Queue {
+        row: 0,
+        recipient_id: RecipientId::random(random),
+        sender_id,
+        recipient_keys: Box::new([new.recipient_key]),
+        delivery_secret: server_key.agree(&new.dh_key),
+        sender_key: None,
+        mode,
+        link: link.as_ref().map(|(id, data)| Box::new(Link::of(id.clone(), data))),
+        suspended: false,
+        blocked: None,
+        used_on: now.div_euclid(DAY),
+        messages: Default::default(),
+    };
+    Ok(Created { queue, dh_key: server_key.public(), link_data: link.map(|(_, data)| data) })
+}
+
+/// A client may choose only the sender ID that its correlation ID determines, so it cannot probe for existing ones.
+fn chosen(sender_id: SenderId, corr_id: &CorrId) -> Result<SenderId, Error> {
+    if sender_id == SenderId::from_corr_id(corr_id) { Ok(sender_id) } else { Err(CommandError::Prohibited.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto::SeededRandom;
+    use smp::queue_address::QueueMode;
+
+    use super::*;
+    use crate::step::testing::{NOW, auth_key, link_data, link_id};
+
+    fn create(request: Option<QueueRequest>) -> Result<Created, Error> {
+        let client_key = X25519PrivateKey::from_bytes([9; 32]);
+        let command = NewQueue {
+            recipient_key: auth_key(1),
+            dh_key: client_key.public(),
+            basic_auth: None,
+            subscribe: true,
+            request,
+            notifier: None,
+        };
+        let created = new(&corr_id(), command, NOW, &mut SeededRandom::new(&[0; 32], "new"))?;
+        assert_eq!(created.queue.delivery_secret, client_key.agree(&created.dh_key));
+        Ok(created)
+    }
+
+    fn corr_id() -> CorrId {
+        CorrId::from([4; 24])
+    }
+
+    #[test]
+    fn without_link_data_the_server_chooses_all_ids() {
+        for (request, mode) in [
+            (None, None),
+            (Some(QueueRequest::Messaging(None)), Some(QueueMode::Messaging)),
+            (Some(QueueRequest::Contact(None)), Some(QueueMode::Contact)),
+        ] {
+            let queue = create(request).unwrap().queue;
+            assert_eq!((queue.mode, queue.link, &*queue.recipient_keys), (mode, None, &[auth_key(1)][..]));
+            assert_ne!(queue.sender_id.as_bytes(), queue.recipient_id.as_bytes());
+        }
+    }
+
+    #[test]
+    fn with_link_data_the_client_chooses_the_sender_id() {
+        let sender_id = SenderId::from_corr_id(&corr_id());
+        let messaging = create(Some(QueueRequest::Messaging(Some((sender_id.clone(), link_data(1, 2)))))).unwrap();
+        assert_eq!(messaging.queue.sender_id, sender_id);
+        assert!(messaging.queue.link.is_some());
+        let contact = QueueRequest::Contact(Some((link_id(7), sender_id.clone(), link_data(1, 2))));
+        let contact = create(Some(contact)).unwrap();
+        assert_eq!(contact.queue.link.unwrap().id, link_id(7));
+        assert_eq!((contact.queue.sender_id, contact.link_data), (sender_id, Some(link_data(1, 2))));
+    }
+
+    #[test]
+    fn another_sender_id_is_prohibited() {
+        let foreign = SenderId::from([1; 24]);
+        let prohibited = Err(Error::from(CommandError::Prohibited));
+        assert_eq!(create(Some(QueueRequest::Messaging(Some((foreign.clone(), link_data(1, 2)))))), prohibited);
+        assert_eq!(create(Some(QueueRequest::Contact(Some((link_id(7), foreign, link_data(1, 2)))))), prohibited);
+    }
+
+    #[test]
+    fn admission_wants_the_password_unless_there_is_none() {
+        let password = |text| BasicAuth::new(text).unwrap();
+        let guarded = Admission { closed: false, password: Some(password("secret")) };
+        assert_eq!(guarded.check(Some(&password("secret"))), Ok(()));
+        assert_eq!(guarded.check(Some(&password("wrong"))), Err(Error::Auth));
+        assert_eq!(guarded.check(None), Err(Error::Auth));
+        assert_eq!(Admission::default().check(Some(&password("any"))), Ok(()));
+        assert_eq!(Admission { closed: true, password: None }.check(None), Err(Error::Auth));
+    }
+}

@@ -1,0 +1,93 @@
+//! Copying the write-ahead log into the database without holding up the writer.
+//!
+//! A thread of its own copies most of the log while commits go on. The writer then copies the few pages that were
+//! added meanwhile, after which SQLite starts the log from its beginning again; so it stays bounded under any load.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use crate::writer::Counters;
+use crate::{Error, file};
+
+/// Pages in the log at which copying begins: 32 MiB.
+const START_AT: u32 = 8192;
+
+const IDLE: u8 = 0;
+const COPYING: u8 = 1;
+const COPIED: u8 = 2;
+
+/// The writer's handle on the copying thread.
+pub(crate) struct Checkpointer {
+    phase: Arc<AtomicU8>,
+    request: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(path: &Path) -> Result<Self, Error> {
+        let connection = file::open_for_checkpoints(path)?;
+        let phase = Arc::new(AtomicU8::new(IDLE));
+        let (request, requests) = sync_channel(1);
+        let shared = phase.clone();
+        let thread = std::thread::Builder::new()
+            .name("store-checkpoint".into())
+            .spawn(move || copy_on_request(&connection, &requests, &shared))
+            .map_err(|cause| Error::File { path: path.to_owned(), cause: Arc::new(cause) })?;
+        Ok(Checkpointer { phase, request: Some(request), thread: Some(thread) })
+    }
+
+    /// Moves one step further when the log has `pages` pages after a commit of `connection`.
+    pub(crate) fn after_commit(&self, connection: &Connection, pages: u32, counters: &Counters) {
+        match self.phase.load(Ordering::Acquire) {
+            IDLE if pages >= START_AT => {
+                self.phase.store(COPYING, Ordering::Release);
+                let asked = self.request.as_ref().is_some_and(|request| request.try_send(()).is_ok());
+                if !asked {
+                    self.phase.store(COPIED, Ordering::Release);
+                }
+            }
+            COPIED => {
+                counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+                self.copy_now(connection, counters);
+                self.phase.store(IDLE, Ordering::Release);
+            }
+            _ => {}
+        }
+    }
+
+    /// Copies what is left on the caller's thread.
+    pub(crate) fn copy_now(&self, connection: &Connection, counters: &Counters) {
+        counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+        copy(connection);
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.request = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's checkpoint thread panicked");
+        }
+    }
+}
+
+fn copy_on_request(connection: &Connection, requests: &Receiver<()>, phase: &AtomicU8) {
+    while requests.recv().is_ok() {
+        copy(connection);
+        phase.store(COPIED, Ordering::Release);
+    }
+}
+
+/// A failed copy loses nothing: the log keeps what it has, and the next commit tries again.
+fn copy(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the write-ahead log could not be copied into the database");
+    }
+}
