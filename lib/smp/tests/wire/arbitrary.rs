@@ -9,9 +9,9 @@ use crypto::{BoxKey, Nonce};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use smp::address::{Host, ServerAddress};
 use smp::command::{
     BasicAuth, Command, ForwardedTransmission, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequest,
-    RelayAddress,
 };
 use smp::delivery::{Delivered, NotificationMetadata};
 use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
@@ -20,7 +20,7 @@ use smp::error::{
     TransportError,
 };
 use smp::handshake::{ClientHello, ServerHello};
-use smp::id::{CorrId, EntityId};
+use smp::id::{CorrId, EntityId, MessageId};
 use smp::queue_address::QueueMode;
 use smp::response::{
     HeadDescription, MessageKind, NotifierCredentials, QueueDescription, QueueIds, RelaySession, Response,
@@ -128,12 +128,14 @@ fn new_queue(version: u16) -> impl Strategy<Value = NewQueue> {
     )
 }
 
-fn relay_address() -> impl Strategy<Value = RelayAddress> {
-    (vec("[a-z.]{0,20}", 1..4), "[0-9]{0,5}", bytes()).prop_map(|(hosts, port, fingerprint)| RelayAddress {
-        hosts,
-        port,
-        fingerprint,
-    })
+/// Names are enough here; the tests of addresses have hosts of every kind.
+fn host() -> impl Strategy<Value = Host> {
+    "[a-z]{1,10}(\\.[a-z]{2,10}){0,3}".prop_map(|name| name.parse().unwrap())
+}
+
+fn server_address() -> impl Strategy<Value = ServerAddress> {
+    (vec(host(), 1..4), option::of(1..=u16::MAX), any::<[u8; 32]>())
+        .prop_map(|(hosts, port, fingerprint)| ServerAddress::new(hosts, port, fingerprint.into()).unwrap())
 }
 
 pub(crate) fn forwarded() -> impl Strategy<Value = ForwardedTransmission> {
@@ -162,14 +164,14 @@ pub(crate) fn command(version: u16) -> impl Strategy<Value = Command> {
         1 => auth_key().prop_map(Skey),
         2 => (flags(), bytes()).prop_map(|(flags, body)| Send(flags, body)),
         1 => auth_key().prop_map(Lkey),
-        1 => (relay_address(), option::of(basic_auth())).prop_map(|(relay, password)| Prxy(relay, password)),
+        1 => (server_address(), option::of(basic_auth())).prop_map(|(relay, password)| Prxy(relay, password)),
         1 => forwarded().prop_map(Pfwd),
         1 => bytes().prop_map(Rfwd),
     ]
 }
 
-pub(crate) fn message_id() -> impl Strategy<Value = smp::id::MessageId> {
-    entity_id().prop_map(|id| smp::id::MessageId::new(id.as_bytes()).unwrap())
+pub(crate) fn message_id() -> impl Strategy<Value = MessageId> {
+    entity_id().prop_map(|id| MessageId::new(id.as_bytes()).unwrap())
 }
 
 fn notifier() -> impl Strategy<Value = NotifierCredentials> {

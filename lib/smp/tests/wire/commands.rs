@@ -1,14 +1,14 @@
 //! Commands: `command` and `command_decode` of `transmissions.json`.
 
 use serde_json::Value;
+use smp::address::{Host, KeyHash, ServerAddress};
 use smp::command::{
     BasicAuth, Command, ForwardedTransmission, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequest,
-    RelayAddress,
 };
 use smp::error::Error;
 use smp::id::{LinkId, MessageId, SenderId};
 
-use crate::support::{VERSIONS, auth_public, dh_public};
+use crate::support::{VERSIONS, array, auth_public, dh_public};
 use crate::vectors::{each, hex, number};
 
 const FILE: &str = "transmissions.json";
@@ -52,13 +52,10 @@ fn new_queue(value: &Value) -> NewQueue {
     }
 }
 
-fn relay_address(value: &Value) -> RelayAddress {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    RelayAddress {
-        hosts: value["hosts"].as_array().unwrap().iter().map(text).collect(),
-        port: text(&value["port"]),
-        fingerprint: hex(&value["fingerprint"]),
-    }
+fn relay_address(value: &Value) -> ServerAddress {
+    let hosts = value["hosts"].as_array().unwrap().iter().map(|host| host.as_str().unwrap().parse::<Host>().unwrap());
+    let port = value["port"].as_str().unwrap().parse().ok();
+    ServerAddress::new(hosts.collect(), port, KeyHash::from(array(&value["fingerprint"]))).unwrap()
 }
 
 /// The command that a vector describes.
