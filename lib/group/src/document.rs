@@ -1,0 +1,35 @@
+//! The JSON documents that carry state from step to step: their fields, and what these mean.
+//!
+//! A document is what a program prints and another one reads. The envelope around it (`type`, `v`, and the test mark)
+//! is not part of these structs: the programs add and check it, so that a test document stays one. Field names are
+//! snake_case; bytes are base64url without padding; times are integers that end in `_at`.
+//!
+//! A document is outside data like any other: turning it back into typed values checks that its parts belong together.
+
+mod group;
+mod owner;
+mod verified_link;
+
+pub use group::{GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument};
+pub use owner::OwnerDocument;
+pub use verified_link::{VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument};
+
+/// The parts of a document do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Inconsistent {
+    /// The path of the field at fault.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Inconsistent {
+    fn new(field: &'static str, reason: impl ToString) -> Self {
+        Inconsistent { field, reason: reason.to_string() }
+    }
+}
+
+fn require(holds: bool, field: &'static str, reason: &str) -> Result<(), Inconsistent> {
+    if holds { Ok(()) } else { Err(Inconsistent::new(field, reason)) }
+}

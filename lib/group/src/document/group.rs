@@ -1,0 +1,291 @@
+//! The group document: a group with its link, from the moment the link is prepared.
+
+use agent::link_read::RetrievedLinkData;
+use agent::prepared_link::{OwnFixedData, PreparedContactLink};
+use agent::short_link::ContactShortLink;
+use codec::Encode;
+use crypto::dh::{X25519PrivateKey, X25519PublicKey};
+use crypto::sign::Ed25519PrivateKey;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smp::address::{ServerAddress, ServerWithPassword};
+use smp::command::{BasicAuth, LinkData};
+use smp::id::{CorrId, RecipientId};
+
+use super::{Inconsistent, OwnerDocument, require};
+use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
+use crate::identity::{GroupId, OwnerIdentity};
+use crate::profile::GroupProfile;
+use crate::step::link_create::{
+    CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueKeys, WrittenData,
+};
+use crate::user_data::{Contents as _, GroupLinkContents};
+
+/// A group and its link, as its owner keeps them
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct GroupDocument {
+    /// Whether the link exists on its server
+    pub status: GroupStatus,
+    /// The link to share
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub link: ContactShortLink,
+    /// The group's name
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub group_id: GroupId,
+    /// What the group says about itself, with the field names of the chat protocol
+    pub profile: GroupProfile,
+    /// Members and owners, not relays
+    pub member_count: u64,
+    /// The relays that serve the group
+    pub relays: Vec<RelayDocument>,
+    /// The owner and all keys of the group
+    pub owner: OwnerDocument,
+    /// The queue behind the link
+    pub queue: QueueDocument,
+    /// What the server has or is to have
+    pub link_data: LinkDataDocument,
+    /// When the link was prepared, in Unix seconds
+    pub prepared_at: i64,
+    /// When the link was created, in Unix seconds
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
+}
+
+/// How far a group has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupStatus {
+    /// The link is known, but its server need not know it yet
+    Prepared,
+    /// The server has the link
+    Created,
+}
+
+/// A relay that serves the group
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RelayDocument {
+    /// The relay link, exactly as the relay wrote it
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub link: ContactShortLink,
+}
+
+/// The queue behind a group link, and the owner's keys for it
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct QueueDocument {
+    /// The server
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub server: ServerAddress,
+    /// Secret: lets its holder create queues on the server
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_password: Option<ServerPassword>,
+    /// Secret until the link is created: decides the queue's ID for senders
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub correlation_id: CorrId,
+    /// Secret: X25519, decrypts what senders encrypt
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub queue_private_key: X25519PrivateKey,
+    /// Secret: Ed25519, authorises the owner's commands
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub recipient_private_key: Ed25519PrivateKey,
+    /// Secret: X25519, decrypts what the server delivers
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub delivery_private_key: X25519PrivateKey,
+    /// The server's name for the queue in the owner's commands
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub recipient_id: Option<RecipientId>,
+    /// X25519; the server's half of the delivery secret
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub server_public_key: Option<X25519PublicKey>,
+}
+
+/// A server's password in a document. It is never printed for debugging.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ServerPassword(String);
+
+impl std::fmt::Debug for ServerPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Both records of the link, encrypted as the server keeps them
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LinkDataDocument {
+    /// Counts from 1; every update adds one
+    pub version: u64,
+    /// Never changes
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub fixed: Vec<u8>,
+    /// Made from profile, member count, relays and owner
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub user: Vec<u8>,
+}
+
+impl GroupDocument {
+    /// The fields that only the owner may see.
+    pub const SECRETS: &'static [&'static str] = &[
+        "owner.root_private_key",
+        "owner.owner_private_key",
+        "queue.server_password",
+        "queue.correlation_id",
+        "queue.queue_private_key",
+        "queue.recipient_private_key",
+        "queue.delivery_private_key",
+        "queue.recipient_id",
+    ];
+}
+
+/// What a group document stands for.
+#[derive(Debug, Clone)]
+pub enum GroupState {
+    /// The link is to be created.
+    Prepared(Box<PreparedGroupLink>),
+    /// The link exists.
+    Created(Box<GroupLink>),
+}
+
+impl From<&PreparedGroupLink> for GroupDocument {
+    fn from(prepared: &PreparedGroupLink) -> Self {
+        document(prepared.group(), None)
+    }
+}
+
+impl From<&GroupLink> for GroupDocument {
+    fn from(link: &GroupLink) -> Self {
+        document(link.group(), Some(link.queue()))
+    }
+}
+
+fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
+    let GroupContents { profile, member_count, relays } = group.contents.clone();
+    GroupDocument {
+        status: if queue.is_some() { GroupStatus::Created } else { GroupStatus::Prepared },
+        link: group.short_link.clone(),
+        group_id: group.group_id(),
+        profile,
+        member_count,
+        relays: relays.into_iter().map(|link| RelayDocument { link }).collect(),
+        owner: OwnerDocument::from(&group.owner),
+        queue: queue_document(group, queue),
+        link_data: LinkDataDocument {
+            version: group.written.version,
+            fixed: group.written.data.fixed.clone(),
+            user: group.written.data.user.clone(),
+        },
+        prepared_at: group.prepared_at,
+        created_at: queue.map(|queue| queue.created_at),
+    }
+}
+
+fn queue_document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> QueueDocument {
+    QueueDocument {
+        server: group.server.address.clone(),
+        server_password: group.server.password.as_ref().map(|password| ServerPassword(password.expose().to_owned())),
+        correlation_id: group.link.corr_id().clone(),
+        queue_private_key: group.link.queue_key().clone(),
+        recipient_private_key: group.keys.recipient_key.clone(),
+        delivery_private_key: group.keys.dh_key.clone(),
+        recipient_id: queue.map(|queue| queue.recipient_id.clone()),
+        server_public_key: queue.map(|queue| queue.server_dh_key),
+    }
+}
+
+impl TryFrom<GroupDocument> for GroupState {
+    type Error = Inconsistent;
+
+    fn try_from(document: GroupDocument) -> Result<Self, Inconsistent> {
+        let queue = created_queue(&document)?;
+        let prepared = PreparedGroupLink(own_group(document)?);
+        Ok(match queue {
+            None => GroupState::Prepared(Box::new(prepared)),
+            Some(queue) => GroupState::Created(Box::new(GroupLink { group: prepared.0, queue })),
+        })
+    }
+}
+
+/// A created link has everything that the server answered.
+fn created_queue(document: &GroupDocument) -> Result<Option<CreatedQueue>, Inconsistent> {
+    let QueueDocument { recipient_id, server_public_key, .. } = &document.queue;
+    match (document.status, recipient_id, server_public_key, document.created_at) {
+        (GroupStatus::Prepared, None, None, None) => Ok(None),
+        (GroupStatus::Created, Some(recipient_id), Some(server_dh_key), Some(created_at)) => {
+            let (recipient_id, server_dh_key) = (recipient_id.clone(), *server_dh_key);
+            Ok(Some(CreatedQueue { recipient_id, server_dh_key, created_at }))
+        }
+        (GroupStatus::Prepared, ..) => {
+            Err(Inconsistent::new("status", "prepared, but the document has what only a created link has"))
+        }
+        (GroupStatus::Created, ..) => {
+            Err(Inconsistent::new("status", "created, but the document lacks what the server answered"))
+        }
+    }
+}
+
+fn own_group(document: GroupDocument) -> Result<OwnGroup, Inconsistent> {
+    let GroupDocument { link: short_link, profile, member_count, queue, link_data, prepared_at, .. } = document;
+    let owner = OwnerIdentity::try_from(document.owner)?;
+    require(document.group_id == owner.group_id(), "group_id", "not that of the owner")?;
+    let fixed = OwnFixedData::restore(short_link.key.clone(), link_data.fixed.clone())
+        .map_err(|error| Inconsistent::new("link_data.fixed", error))?;
+    require(fixed.data().root_key == owner.root_key.public().0, "link_data.fixed", "made with another root key")?;
+    require(fixed.data().entity_id == owner.group_id().to_entity_id(), "link_data.fixed", "made for another group")?;
+    let server = own_server(&queue, &fixed)?;
+    require(short_link.server == server.address, "link", "at another server than the queue")?;
+    let link = PreparedContactLink::restore(queue.correlation_id, queue.queue_private_key, fixed)
+        .map_err(|error| Inconsistent::new("queue", error))?;
+    let bound = profile.public_group.as_ref().is_some_and(|public_group| {
+        public_group.public_group_id == owner.group_id() && public_group.group_link == short_link.to_string()
+    });
+    require(bound, "profile.publicGroup", "does not name the link and the group ID")?;
+    let keys = QueueKeys { recipient_key: queue.recipient_private_key, dh_key: queue.delivery_private_key };
+    let relays = document.relays.into_iter().map(|relay| relay.link).collect();
+    let contents = GroupContents { profile, member_count, relays };
+    let data = LinkData { fixed: link_data.fixed, user: link_data.user };
+    check_written(&data, &link, &short_link, &contents)?;
+    let written = WrittenData { version: link_data.version, data };
+    Ok(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at })
+}
+
+/// What will be published must be what the document shows.
+fn check_written(
+    data: &LinkData,
+    link: &PreparedContactLink,
+    short_link: &ContactShortLink,
+    contents: &GroupContents,
+) -> Result<(), Inconsistent> {
+    const FIELD: &str = "link_data.user";
+    let retrieved = RetrievedLinkData { sender_id: link.sender_id().clone(), data: data.clone() };
+    let read = retrieved.read(short_link).map_err(|error| Inconsistent::new(FIELD, error))?;
+    let written = GroupLinkContents::from_payload(read.user().payload());
+    let written = written.map_err(|error| Inconsistent::new(FIELD, error))?;
+    let encoded = |relays: &[ContactShortLink]| relays.iter().map(Encode::to_bytes).collect::<Vec<_>>();
+    let same = written.group_profile == contents.profile
+        && written.public_group_data.map(|data| data.public_member_count) == Some(contents.member_count)
+        && encoded(read.user().relays()) == encoded(&contents.relays);
+    require(same, FIELD, "says something else than profile, member_count and relays")
+}
+
+fn own_server(queue: &QueueDocument, fixed: &OwnFixedData) -> Result<ServerWithPassword, Inconsistent> {
+    let address = &fixed.data().link.request().first_queue().address.server;
+    require(*address == queue.server, "queue.server", "not the server in the link")?;
+    let password = match &queue.server_password {
+        None => None,
+        Some(ServerPassword(text)) => {
+            Some(BasicAuth::new(text).ok_or(Inconsistent::new("queue.server_password", "not a password"))?)
+        }
+    };
+    Ok(ServerWithPassword { address: queue.server.clone(), password })
+}

@@ -1,0 +1,285 @@
+//! Steps 2 to 4: the owner prepares the group link, writes it into the profile, signs both and creates the link.
+//!
+//! ```text
+//! OwnerIdentity ── prepare ──▶ PreparedGroupLink ── NEW, confirm ──▶ GroupLink ── update ──▶ GroupLink
+//!                               all bytes are final                    on the server          to be written with LSET
+//! ```
+//!
+//! Everything that the server will get is made when the link is prepared, so repeating an interrupted creation sends
+//! the same bytes again, and a prepared link can be shown, signed and kept before any server knows of it.
+
+use agent::link_data::{ContactData, FixedData};
+use agent::prepared_link::{ContactLinkRequest, CreationMismatch, LinkSecrets, LinkWriteError, PreparedContactLink};
+use agent::short_link::{ContactShortLink, LinkScheme};
+use agent::version;
+use codec::{Malformed, text};
+use crypto::authorize::{AuthPrivateKey, AuthPublicKey};
+use crypto::dh::{X25519PrivateKey, X25519PublicKey};
+use crypto::sign::Ed25519PrivateKey;
+use crypto::{Nonce, Random, random};
+use serde_json::{Map, json};
+use smp::address::ServerWithPassword;
+use smp::command::{Command, LinkData, NewQueue};
+use smp::id::{CorrId, RecipientId};
+use smp::response::QueueIds;
+
+use crate::identity::{GroupId, OwnerIdentity};
+use crate::profile::{GroupProfile, GroupType, ProfileFault, PublicGroup};
+use crate::user_data::{Contents as _, ContentsError, GroupLinkContents, PublicGroupData};
+
+/// Random bytes of the ID that contact requests through the link would carry.
+const GROUP_LINK_ID: usize = 16;
+/// The owner alone.
+const FIRST_MEMBER_COUNT: u64 = 1;
+
+/// What the link is to be.
+#[derive(Debug, Clone)]
+pub struct GroupLinkRequest {
+    /// Channel or group.
+    pub group_type: GroupType,
+    /// What the group says about itself; what binds it to the link is added.
+    pub profile: GroupProfile,
+    /// Where the link will be.
+    pub server: ServerWithPassword,
+}
+
+/// Why a group link cannot be made or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkCreateError {
+    /// The profile says something that no profile may say.
+    #[error(transparent)]
+    Profile(#[from] ProfileFault),
+    /// Only channels and groups have group links.
+    #[error("groups of type {0} are not known to this version")]
+    GroupType(GroupType),
+    /// The profile cannot be put into the link.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
+    /// The link data cannot be written.
+    #[error(transparent)]
+    Write(#[from] LinkWriteError),
+}
+
+/// The part of the link that the owner may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupContents {
+    /// What the group says about itself.
+    pub profile: GroupProfile,
+    /// Members and owners, not relays.
+    pub member_count: u64,
+    /// The links of the relays that serve the group, exactly as the relays wrote them.
+    pub relays: Vec<ContactShortLink>,
+}
+
+/// The owner's keys for the queue behind the link.
+#[derive(Debug, Clone)]
+pub struct QueueKeys {
+    /// Authorises the owner's commands.
+    pub recipient_key: Ed25519PrivateKey,
+    /// The owner's half of the delivery secret.
+    pub dh_key: X25519PrivateKey,
+}
+
+/// What is known of a group link whether the server has it or not.
+#[derive(Debug, Clone)]
+pub struct OwnGroup {
+    pub(crate) owner: OwnerIdentity,
+    pub(crate) server: ServerWithPassword,
+    pub(crate) link: PreparedContactLink,
+    pub(crate) short_link: ContactShortLink,
+    pub(crate) keys: QueueKeys,
+    pub(crate) contents: GroupContents,
+    pub(crate) written: WrittenData,
+    pub(crate) prepared_at: i64,
+}
+
+/// The link data as the server has it or is to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenData {
+    /// Counts from 1; every update adds one.
+    pub version: u64,
+    /// Both records, encrypted.
+    pub data: LinkData,
+}
+
+/// A group link that the server need not know yet.
+#[derive(Debug, Clone)]
+pub struct PreparedGroupLink(pub(crate) OwnGroup);
+
+/// A group link that the server has.
+#[derive(Debug, Clone)]
+pub struct GroupLink {
+    pub(crate) group: OwnGroup,
+    pub(crate) queue: CreatedQueue,
+}
+
+/// What the server answered when the link was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedQueue {
+    /// Names the queue in the owner's commands.
+    pub recipient_id: RecipientId,
+    /// The server's half of the delivery secret.
+    pub server_dh_key: X25519PublicKey,
+    /// Seconds since the Unix epoch.
+    pub created_at: i64,
+}
+
+impl OwnGroup {
+    /// The link to share.
+    pub fn short_link(&self) -> &ContactShortLink {
+        &self.short_link
+    }
+
+    /// The group's name.
+    pub fn group_id(&self) -> GroupId {
+        self.owner.group_id()
+    }
+
+    /// Where the link is or will be.
+    pub fn server(&self) -> &ServerWithPassword {
+        &self.server
+    }
+
+    /// The part that may be changed.
+    pub fn contents(&self) -> &GroupContents {
+        &self.contents
+    }
+
+    /// What the server has or is to have.
+    pub fn written(&self) -> &WrittenData {
+        &self.written
+    }
+
+    /// Authorises commands on the queue behind the link.
+    pub fn recipient_key(&self) -> AuthPrivateKey {
+        AuthPrivateKey::Ed25519(self.keys.recipient_key.clone())
+    }
+}
+
+impl PreparedGroupLink {
+    /// Makes the link and everything that creating it will send. The profile gets its link and group ID here.
+    pub fn prepare(
+        owner: OwnerIdentity,
+        request: GroupLinkRequest,
+        now: i64,
+        random: &mut dyn Random,
+    ) -> Result<Self, LinkCreateError> {
+        let kind = request.group_type.link_kind();
+        let kind = kind.ok_or_else(|| LinkCreateError::GroupType(request.group_type.clone()))?;
+        let link = prepare_link(&owner, &request.server, random)?;
+        let short_link = link.fixed().short_link(kind, LinkScheme::Https);
+        let public_group = PublicGroup {
+            group_type: request.group_type,
+            group_link: short_link.to_string(),
+            public_group_id: owner.group_id(),
+            other: Map::new(),
+        };
+        let profile = GroupProfile { public_group: Some(public_group), ..request.profile };
+        let contents = GroupContents { profile, member_count: FIRST_MEMBER_COUNT, relays: Vec::new() };
+        let keys = QueueKeys {
+            recipient_key: Ed25519PrivateKey::generate(random),
+            dh_key: X25519PrivateKey::generate(random),
+        };
+        let written = WrittenData { version: 1, data: seal(&owner, &link, &contents, random)? };
+        let server = request.server;
+        Ok(PreparedGroupLink(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at: now }))
+    }
+
+    /// The group.
+    pub fn group(&self) -> &OwnGroup {
+        &self.0
+    }
+
+    /// The command that creates the link, and the correlation ID that it must have.
+    pub fn new_queue(&self) -> (CorrId, Command) {
+        let OwnGroup { server, link, keys, written, .. } = &self.0;
+        let command = NewQueue {
+            recipient_key: AuthPublicKey::Ed25519(keys.recipient_key.public()),
+            dh_key: keys.dh_key.public(),
+            basic_auth: server.password.clone(),
+            subscribe: false,
+            request: Some(link.queue_request(written.data.clone())),
+            notifier: None,
+        };
+        (link.corr_id().clone(), Command::New(Box::new(command)))
+    }
+
+    /// Takes the server's answer. An answer for another queue or link is the server's fault.
+    pub fn confirm(self, created: &QueueIds, now: i64) -> Result<GroupLink, CreationMismatch> {
+        self.0.link.confirm(created)?;
+        let queue =
+            CreatedQueue { recipient_id: created.recipient_id.clone(), server_dh_key: created.dh_key, created_at: now };
+        Ok(GroupLink { group: self.0, queue })
+    }
+}
+
+impl GroupLink {
+    /// The group.
+    pub fn group(&self) -> &OwnGroup {
+        &self.group
+    }
+
+    /// What the server answered when the link was created.
+    pub fn queue(&self) -> &CreatedQueue {
+        &self.queue
+    }
+
+    /// The same link with other contents, still to be written. The profile keeps what binds it to the link.
+    pub fn update(self, contents: GroupContents, random: &mut dyn Random) -> Result<Self, LinkCreateError> {
+        let GroupLink { mut group, queue } = self;
+        let public_group = group.contents.profile.public_group.take();
+        group.contents = GroupContents { profile: GroupProfile { public_group, ..contents.profile }, ..contents };
+        let data = seal(&group.owner, &group.link, &group.contents, random)?;
+        group.written = WrittenData { version: group.written.version.saturating_add(1), data };
+        Ok(GroupLink { group, queue })
+    }
+
+    /// The command that writes the contents, to be given for the queue's recipient ID. Repeating it changes nothing.
+    pub fn set_link_data(&self) -> Command {
+        Command::Lset(self.group.link.fixed().link_id(), self.group.written.data.clone())
+    }
+}
+
+fn prepare_link(
+    owner: &OwnerIdentity,
+    server: &ServerWithPassword,
+    random: &mut dyn Random,
+) -> Result<PreparedContactLink, LinkWriteError> {
+    let group_link_id = text::base64url(&random::array::<GROUP_LINK_ID>(random));
+    let request = ContactLinkRequest {
+        server: server.address.clone(),
+        entity_id: owner.group_id().to_entity_id(),
+        tail: Vec::new(),
+        client_data: Some(json!({"type": "group", "groupLinkId": group_link_id}).to_string()),
+        agent_versions: version::AGENT,
+        client_versions: version::SMP_CLIENT,
+    };
+    PreparedContactLink::prepare(request, owner.root_key.signing_key(), LinkSecrets::random(random))
+}
+
+/// Signs and encrypts the contents beside the fixed data. Owners' links accept no requests: members go to relays.
+fn seal(
+    owner: &OwnerIdentity,
+    link: &PreparedContactLink,
+    contents: &GroupContents,
+    random: &mut dyn Random,
+) -> Result<LinkData, LinkCreateError> {
+    contents.profile.check()?;
+    let payload = GroupLinkContents {
+        group_profile: contents.profile.clone(),
+        public_group_data: Some(PublicGroupData { public_member_count: contents.member_count }),
+        other: Map::new(),
+    };
+    let owners = owner.authorization().into_iter().collect();
+    let FixedData { versions, .. } = link.fixed().data();
+    let user = ContactData::new(*versions, false, owners, contents.relays.clone(), payload.to_payload()?);
+    let user = user.map_err(LinkWriteError::from)?;
+    let nonce = Nonce::random(random);
+    Ok(link.fixed().with_user_data(&user, owner.root_key.signing_key(), nonce)?)
+}
+
+impl From<Malformed> for LinkCreateError {
+    fn from(malformed: Malformed) -> Self {
+        LinkCreateError::Write(malformed.into())
+    }
+}
