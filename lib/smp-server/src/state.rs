@@ -102,6 +102,13 @@ impl State {
         self.store.commits()
     }
 
+    /// Waits until a write is durable or has failed.
+    pub(crate) async fn durable(&self, ticket: Ticket) -> Result<(), store::Error> {
+        let mut commits = self.commits();
+        let settled = commits.wait_for(|commits| commits.outcome(ticket).is_some()).await;
+        settled.ok().and_then(|commits| commits.outcome(ticket)).unwrap_or(Err(store::Error::Closed))
+    }
+
     /// The metrics page.
     pub(crate) fn metrics_page(&self) -> String {
         self.metrics.render(Gauges {
