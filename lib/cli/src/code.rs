@@ -40,6 +40,7 @@ codes! {
     TestDocument        Done        "test_document"         "keys come from a seed that others may know";
     FileMode            Done        "file_mode"             "a secret file can be read by others";
     TaskPanicked        Done        "task_panicked"         "a background task failed; the rest goes on";
+    CaKeyOnline         Done        "ca_key_online"         "the key that a server's identity hangs on lies beside the server";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";
