@@ -1,0 +1,371 @@
+//! What must hold for every decoder on every input: it returns, and what it accepted it writes and reads again.
+//!
+//! One function for each family of decoders, listed in [`TARGETS`]. The targets of cargo-fuzz call them, and so does
+//! the `smoke` binary, which needs nothing but stable Rust. A function says whether a decoder accepted the input, and
+//! panics where one is wrong:
+//!
+//! * [`exact`] – the format has one encoding for each value, so accepted bytes are written again as they were;
+//! * [`settled`] – bytes may say the same in several ways, but a value that was written is read as the same value;
+//! * [`settling`] – writing loses something that peers may send and we do not; once lost, the value stays the same.
+
+use std::fmt::Debug;
+use std::str::FromStr;
+
+use agent::full_link::{ConnectionRequest, FullLink};
+use agent::link_data::{ContactData, FixedData, InvitationData};
+use agent::owner::OwnerAuth;
+use agent::ratchet_offer::RatchetOffer;
+use agent::short_link::{ContactShortLink, ShortLink};
+use agent::signed_item::SignedItem;
+use codec::query::{self, Query};
+use codec::time::UtcTime;
+use codec::{Decode, Encode, Reader, VersionRange, Write as _, text};
+use crypto::authorize::AuthPublicKey;
+use crypto::certificate::{CertificateChain, ChainError, verify_signed_key};
+use crypto::dh::{SharedSecret, X448PrivateKey, X448PublicKey, X25519PrivateKey, X25519PublicKey};
+use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
+use crypto::{BoxKey, Nonce};
+use smp::address::{Host, ServerAddress, ServerWithPassword};
+use smp::block::{self, BLOCK, BlockOpener, MAX_SEALED_PAYLOAD};
+use smp::command::Command;
+use smp::delivery::{Delivered, NotificationMetadata};
+use smp::envelope::{ClientMessage, Envelope, PublicHeader};
+use smp::error::{Error, TransportError};
+use smp::handshake::{ClientHello, Expected, ServerHello, Side, block_ciphers, from_block};
+use smp::id::{CorrId, MessageId};
+use smp::proxy;
+use smp::queue_address::{QueueInfo, QueueUri};
+use smp::response::Response;
+use smp::service::ServiceResponse;
+use smp::transmission::{ClientTransmission, Received, ServerTransmission};
+use smp::version;
+
+/// Says whether a decoder accepts the input; panics if one is wrong about it.
+pub type Target = fn(&[u8]) -> bool;
+
+/// Every target by its name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("command", command),
+    ("response", response),
+    ("error", error),
+    ("transmission", transmission),
+    ("payload", payload),
+    ("block", block),
+    ("client_hello", client_hello),
+    ("server_hello", server_hello),
+    ("certificate_chain", certificate_chain),
+    ("key", key),
+    ("envelope", envelope),
+    ("delivered", delivered),
+    ("proxied", proxied),
+    ("query", query),
+    ("base64url", base64url),
+    ("address", address),
+    ("queue", queue),
+    ("link", link),
+    ("link_data", link_data),
+];
+
+/// Accepted bytes are the only encoding of their value.
+fn exact(bytes: &[u8], written: &[u8]) {
+    assert_eq!(written, bytes, "accepted bytes are written differently");
+}
+
+/// A written value is read as the same value.
+fn settled<T: PartialEq + Debug>(value: &T, rewritten: Option<T>) {
+    assert_eq!(rewritten.as_ref(), Some(value), "a written value is read as another");
+}
+
+/// A value that was written once is written the same way from then on.
+fn settling<T: PartialEq + Debug>(value: &T, rewrite: impl Fn(&T) -> Option<T>) {
+    let Some(once) = rewrite(value) else { panic!("{value:?} was accepted but is refused once written") };
+    settled(&once, rewrite(&once));
+}
+
+fn exact_value<T: Decode + Encode>(bytes: &[u8]) -> bool {
+    let value = T::decode_all(bytes);
+    value.is_ok_and(|value| {
+        exact(bytes, &value.to_bytes());
+        true
+    })
+}
+
+fn settling_value<T: Decode + Encode + PartialEq + Debug>(bytes: &[u8]) -> bool {
+    let value = T::decode_all(bytes);
+    value.is_ok_and(|value| {
+        settling(&value, |value| T::decode_all(&value.to_bytes()).ok());
+        true
+    })
+}
+
+/// What was read as text is understood in binary too. The reverse is not so: binary fields may be empty.
+fn settling_both<T: Decode + Encode + FromStr + ToString + PartialEq + Debug>(bytes: &[u8]) -> bool {
+    let value = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<T>().ok());
+    let read_as_text = value.is_some_and(|value| {
+        settling(&value, |value| value.to_string().parse().ok());
+        settling(&value, |value| T::decode_all(&value.to_bytes()).ok());
+        true
+    });
+    settling_value::<T>(bytes) | read_as_text
+}
+
+/// Runs a check at every version; whether it accepts at one of them.
+fn at_every_version(check: impl Fn(u16) -> Option<()>) -> bool {
+    let versions = version::SUPPORTED.min()..=version::SUPPORTED.max();
+    versions.filter_map(check).count() > 0
+}
+
+/// Commands of every version.
+pub fn command(data: &[u8]) -> bool {
+    at_every_version(|version| {
+        let command = Command::decode(version, data).ok()?;
+        let written = command.to_bytes(version);
+        match command {
+            // Reserved flags are dropped, and hosts have several texts.
+            Command::Send(..) | Command::Prxy(..) => settled(&command, Command::decode(version, &written).ok()),
+            _ => exact(data, &written),
+        }
+        Some(())
+    })
+}
+
+/// Responses of every version.
+pub fn response(data: &[u8]) -> bool {
+    at_every_version(|version| {
+        let response = Response::decode(version, data).ok()?;
+        let rewrite = |response: &Response| Response::decode(version, &response.to_bytes(version)).ok();
+        match response {
+            // JSON has several texts for one value.
+            Response::Info(_) => settled(&response, rewrite(&response)),
+            // Details and notices are dropped, and `SOK` has another name at the lowest version.
+            Response::Err(_) | Response::Sok(_) => settling(&response, rewrite),
+            _ => exact(data, &response.to_bytes(version)),
+        }
+        Some(())
+    })
+}
+
+/// Errors without a response around them.
+pub fn error(data: &[u8]) -> bool {
+    let error = Error::decode(data);
+    let transport_error = TransportError::decode(data);
+    if let Some(error) = &transport_error {
+        exact(data, error.to_string().as_bytes());
+    }
+    let to_service = ServiceResponse::parse(data);
+    if let Ok(response) = &to_service {
+        settled(response, ServiceResponse::parse(&response.to_bytes()).ok());
+    }
+    at_every_version(|version| {
+        settling(error.as_ref()?, |error| {
+            let mut written = Vec::new();
+            error.encode(version, &mut written);
+            Error::decode(&written)
+        });
+        Some(())
+    }) || transport_error.is_some()
+        || to_service.is_ok()
+}
+
+/// Transmissions in both directions.
+pub fn transmission(data: &[u8]) -> bool {
+    at_every_version(|version| {
+        let _ = ServerTransmission::parse(version, data);
+        let received = Received::parse(version, data).ok()?;
+        let mut written = Vec::new();
+        written.put_short(received.authorization);
+        if version >= version::SERVICES && !received.authorization.is_empty() {
+            written.put_maybe(received.service, |out, signature| out.put_short(signature));
+        }
+        exact(data, &[written.as_slice(), received.rest].concat());
+        let accepted = ClientTransmission::parse(version, b"session", data).ok()?;
+        assert_eq!(accepted.authorization().is_some(), !received.authorization.is_empty());
+        let entity = !received.entity_id.is_empty();
+        assert_eq!(accepted.command.check_credentials(accepted.authorization().is_some(), entity), Ok(()));
+        Some(())
+    })
+}
+
+/// Payloads of blocks.
+pub fn payload(data: &[u8]) -> bool {
+    let transmissions = block::transmissions(data);
+    // What unencrypted blocks could carry beyond this, we never send.
+    transmissions.is_ok_and(|transmissions| {
+        if data.len() <= MAX_SEALED_PAYLOAD {
+            exact(data, &block::payloads(transmissions).concat());
+        }
+        true
+    })
+}
+
+/// Blocks, encrypted and not.
+pub fn block(data: &[u8]) -> bool {
+    let mut block = [0; BLOCK];
+    block.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+    let mut encrypted = block;
+    let secret = SharedSecret::from_bytes([1; 32]);
+    let (_, mut opener) = block_ciphers(Side::Client, b"session", Some(&secret), false);
+    assert!(opener.open(&mut encrypted).is_err(), "made up bytes decrypt");
+    let of_handshake = from_block(&block).map(<[u8]>::to_vec);
+    let opened = BlockOpener::new(None).open(&mut block);
+    assert_eq!(of_handshake.ok().as_deref(), opened.ok());
+    opened.is_ok()
+}
+
+/// Hellos of clients, those of services included.
+pub fn client_hello(data: &[u8]) -> bool {
+    let Ok(hello) = ClientHello::parse(data) else { return false };
+    assert!(data.starts_with(&hello.to_bytes()), "accepted bytes are written differently");
+    let _ = hello.check(&[0; 32], version::SUPPORTED);
+    if let Some(service) = &hello.service {
+        let _ = service.verify(&service.certificates, NOW);
+    }
+    true
+}
+
+/// Hellos of servers.
+pub fn server_hello(data: &[u8]) -> bool {
+    let Ok(hello) = ServerHello::parse(data) else { return false };
+    assert!(data.starts_with(&hello.to_bytes()), "accepted bytes are written differently");
+    let _ = hello.verify(Expected {
+        fingerprint: &hello.certificates.identity().unwrap_or_default(),
+        session_id: &hello.session_id,
+        tls_chain: &hello.certificates,
+        versions: version::SUPPORTED,
+        now: NOW,
+    });
+    true
+}
+
+/// 2027-01-01, when the certificates of the test vectors are valid.
+const NOW: i64 = 1_798_761_600;
+
+/// Certificates: a list of them as in hellos, or one as its own issuer.
+pub fn certificate_chain(data: &[u8]) -> bool {
+    let listed = Reader::new(data).list(|reader| reader.large().map(<[u8]>::to_vec)).unwrap_or_default();
+    let parses = |chain| {
+        let chain = CertificateChain::new(chain);
+        let verified = chain.verify(&chain.identity().unwrap_or_default(), NOW);
+        let _ = chain.verify_service(NOW);
+        !matches!(verified, Err(ChainError::Malformed(_) | ChainError::Length(_)))
+    };
+    parses(listed) | parses(vec![data.to_vec(); 2])
+}
+
+/// Keys in their DER forms, and keys signed by certificates.
+pub fn key(data: &[u8]) -> bool {
+    let certified = SigningPublicKey::Ed25519(Ed25519PrivateKey::from_seed([1; 32]).public());
+    assert!(verify_signed_key(&certified, data).is_err(), "a made up signature verifies");
+    let again = [
+        AuthPublicKey::from_der(data).map(|key| key.to_der()),
+        X25519PublicKey::from_der(data).map(|key| key.to_der()),
+        X448PublicKey::from_der(data).map(|key| key.to_der()),
+        X25519PrivateKey::from_der(data).map(|key| key.to_der().to_vec()),
+        X448PrivateKey::from_der(data).map(|key| key.to_der().to_vec()),
+        Ed25519PrivateKey::from_der(data).map(|key| key.to_der().to_vec()),
+        Ed448PrivateKey::from_der(data).map(|key| key.to_der().to_vec()),
+    ];
+    let written = again.iter().flatten().inspect(|again| exact(data, again));
+    written.count() > 0
+}
+
+fn box_key() -> BoxKey {
+    BoxKey::symmetric(&[1; 32])
+}
+
+/// Bodies of `SEND`.
+pub fn envelope(data: &[u8]) -> bool {
+    if let Ok(envelope) = Envelope::decode_all(data) {
+        assert!(envelope.open(&box_key()).is_err(), "made up bytes decrypt");
+    }
+    exact_value::<PublicHeader>(data) | exact_value::<ClientMessage>(data) | exact_value::<Envelope>(data)
+}
+
+/// Bodies of `MSG` and metadata of `NMSG`.
+pub fn delivered(data: &[u8]) -> bool {
+    let (key, id) = (box_key(), MessageId::default());
+    assert!(Delivered::open(&key, &id, data).is_err(), "made up bytes decrypt");
+    assert!(NotificationMetadata::open(&key, Nonce([0; 24]), data).is_err(), "made up bytes decrypt");
+    if let Ok(metadata) = NotificationMetadata::parse(data) {
+        assert!(data.starts_with(&metadata.to_bytes()), "accepted bytes are written differently");
+    }
+    let Ok(delivered) = Delivered::parse(data) else { return false };
+    settled(&delivered, Delivered::parse(&delivered.to_bytes()).ok());
+    true
+}
+
+/// The layers around proxied commands, as if the peer that we share a key with had sent the input.
+pub fn proxied(data: &[u8]) -> bool {
+    let (id, key) = (CorrId::default(), box_key());
+    assert!(proxy::open_command(&key, &id, data).is_err(), "made up bytes decrypt");
+    assert!(proxy::open_response(&key, &id, data).is_err(), "made up bytes decrypt");
+    let returned = key.seal(Nonce::from_id(id.as_bytes()).reversed(), data);
+    if let Ok((client_id, response)) = proxy::open_return(&key, &id, &returned) {
+        exact(&returned, &proxy::seal_return(&key, &id, &client_id, &response));
+    }
+    let forward = key.seal(Nonce::from_id(id.as_bytes()), data);
+    let Ok((client_id, forwarded)) = proxy::open_forward(&key, &id, &forward) else { return false };
+    exact(&forward, &proxy::seal_forward(&key, &id, &client_id, &forwarded));
+    true
+}
+
+/// Query strings: every text is one.
+pub fn query(data: &[u8]) -> bool {
+    let Ok(input) = std::str::from_utf8(data) else { return false };
+    let query = Query::parse(input);
+    let params = query.params().iter().map(|(name, value)| [name, value].map(|part| query::escape(part)));
+    let written = params.map(|[name, value]| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+    settled(&query, Some(Query::parse(&written)));
+    !query.params().is_empty()
+}
+
+/// Texts of bytes, numbers, times and versions.
+pub fn base64url(data: &[u8]) -> bool {
+    if !data.is_empty() {
+        assert_eq!(text::from_base64url(&text::base64url(data)).as_deref(), Ok(data));
+    }
+    let Ok(input) = std::str::from_utf8(data) else { return false };
+    if let Some(number) = text::decimal_u16(input) {
+        exact(data, number.to_string().as_bytes());
+    }
+    if let Ok(range) = input.parse::<VersionRange>() {
+        settled(&range, range.to_string().parse().ok());
+    }
+    if let Ok(time) = input.parse::<UtcTime>() {
+        settled(&time, time.to_string().parse().ok());
+    }
+    let Ok(bytes) = text::from_base64url(input) else { return false };
+    assert!(input == text::base64url(&bytes) || input == text::base64url_unpadded(&bytes));
+    true
+}
+
+/// Hosts and server addresses.
+pub fn address(data: &[u8]) -> bool {
+    let input = std::str::from_utf8(data).unwrap_or_default();
+    if let Ok(server) = input.parse::<ServerWithPassword>() {
+        settled(&server, server.expose().parse().ok());
+    }
+    settling_both::<Host>(data) | settling_both::<ServerAddress>(data)
+}
+
+/// Queue addresses.
+pub fn queue(data: &[u8]) -> bool {
+    settling_both::<QueueUri>(data) | settling_value::<QueueInfo>(data)
+}
+
+/// Links, full and short.
+pub fn link(data: &[u8]) -> bool {
+    let full = settling_both::<FullLink>(data) | settling_value::<ConnectionRequest>(data);
+    let short = settling_both::<ShortLink>(data) | settling_value::<ContactShortLink>(data);
+    full | short | settling_both::<RatchetOffer>(data)
+}
+
+/// The data behind links.
+pub fn link_data(data: &[u8]) -> bool {
+    assert!(SignedItem::decrypt(data, &box_key()).is_err(), "made up bytes decrypt");
+    if let Ok(item) = SignedItem::from_bytes(data) {
+        exact(data, &item.to_bytes());
+    }
+    let user = settling_value::<InvitationData>(data) | settling_value::<ContactData>(data);
+    user | settling_value::<FixedData>(data) | settling_value::<OwnerAuth>(data)
+}
