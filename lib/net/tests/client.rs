@@ -196,7 +196,7 @@ async fn no_answer_is_a_timeout_and_the_session_goes_on() {
         _ => agreeable(block),
     })
     .await;
-    let after = Duration::from_millis(100);
+    let after = Duration::from_millis(500);
     let (client, _events) = client_with(&server, ClientOptions { command_timeout: after, ..Default::default() }).await;
     let error = client.suspend(&queue(1), &key()).await.unwrap_err();
     assert_eq!(error, ClientError::TimedOut(after));
@@ -330,7 +330,7 @@ async fn a_subscribed_client_asks_for_signs_of_life_and_gives_up_without() {
         _ => agreeable(block),
     })
     .await;
-    let (ping_after, give_up_after) = (Duration::from_millis(30), Duration::from_millis(150));
+    let (ping_after, give_up_after) = (Duration::from_millis(50), Duration::from_secs(1));
     let options = ClientOptions { ping_after, give_up_after, ..Default::default() };
     let (client, mut events) = client_with(&server, options).await;
     client.suspend(&queue(1), &key()).await.unwrap();

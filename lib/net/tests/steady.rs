@@ -40,7 +40,7 @@ fn key() -> AuthPrivateKey {
 fn start(address: &ServerAddress) -> (SteadyClient, SteadyEvents) {
     let options = SteadyOptions {
         connect: ConnectOptions { timeout: Duration::from_secs(5), ..Default::default() },
-        client: ClientOptions { command_timeout: Duration::from_millis(300), ..Default::default() },
+        client: ClientOptions { command_timeout: Duration::from_secs(1), ..Default::default() },
         backoff: Backoff { first: Duration::from_millis(10), longest: Duration::from_millis(100) },
     };
     SteadyClient::start(address.clone(), Connector::new().unwrap(), options, Box::new(random("steady")))
