@@ -52,6 +52,7 @@ pub async fn serve(listener: TcpListener, acceptor: Acceptor, state: Arc<State>,
     drop(listener);
     connections.stop_where(|_| true);
     drain(tasks, state.config.drain_timeout).await;
+    background.shutdown().await;
 }
 
 /// A client that went away before it was accepted is no reason to wait.
