@@ -5,8 +5,8 @@ use agent::link_read::RetrievedLinkData;
 use agent::prepared_link::{CreationMismatch, LinkWriteError};
 use agent::short_link::ContactKind;
 use group::profile::{GroupProfile, GroupType};
-use group::step::link_create::{GroupContents, GroupLinkRequest, LinkCreateError, PreparedGroupLink};
-use smp::command::{Command, QueueRequest};
+use group::step::link_create::{FoundMismatch, GroupContents, GroupLinkRequest, LinkCreateError, PreparedGroupLink};
+use smp::command::QueueRequest;
 use smp::id::SenderId;
 use smp::response::QueueIds;
 
@@ -41,13 +41,13 @@ fn groups_get_a_group_link() {
 fn creation_sends_the_same_bytes_every_time() {
     let (one, same) = (prepared(), prepared());
     assert_eq!(one.new_queue(), same.new_queue());
-    let (corr_id, Command::New(command)) = one.new_queue() else { panic!("NEW") };
-    let Some(QueueRequest::Contact(Some((link_id, sender_id, data)))) = command.request else { panic!("link data") };
+    let (corr_id, queue) = one.new_queue();
+    let Some(QueueRequest::Contact(Some((link_id, sender_id, data)))) = queue.request else { panic!("link data") };
     assert_eq!(sender_id, SenderId::from_corr_id(&corr_id));
     assert_eq!(link_id, one.group().short_link().derive().0);
     assert_eq!((data.fixed.len(), data.user.len()), (2048, 13_824));
-    assert_eq!(command.basic_auth.unwrap().expose(), "secret");
-    assert!(!command.subscribe, "nobody sends to this queue");
+    assert_eq!(queue.basic_auth.unwrap().expose(), "secret");
+    assert!(!queue.subscribe, "nobody sends to this queue");
 }
 
 #[test]
@@ -80,6 +80,25 @@ fn an_answer_for_another_queue_or_link_is_refused() {
 }
 
 #[test]
+fn an_interrupted_creation_is_confirmed_by_the_link_itself() {
+    let sender_id = answer(&prepared()).sender_id;
+    let found = RetrievedLinkData { sender_id, data: prepared().group().written().data.clone() };
+    let confirmed = prepared().confirm_found(&found, NOW).unwrap();
+    assert_eq!(confirmed.queue().access, None);
+    assert_eq!(confirmed.group().short_link(), prepared().group().short_link());
+
+    let contents = GroupContents { member_count: 2, ..prepared().group().contents().clone() };
+    let (_, data) = created().update(contents, &mut random("update")).unwrap().link_data();
+    assert!(prepared().confirm_found(&RetrievedLinkData { data, ..found.clone() }, NOW).is_ok());
+
+    let elsewhere = RetrievedLinkData { sender_id: [1; 24].into(), ..found.clone() };
+    assert!(matches!(prepared().confirm_found(&elsewhere, NOW), Err(FoundMismatch::Read(_))));
+    let mut servers = Servers::default();
+    let other = AnyLink::group().publish(&mut servers);
+    assert!(matches!(prepared().confirm_found(&servers.retrieve(&other), NOW), Err(FoundMismatch::Read(_))));
+}
+
+#[test]
 fn updates_keep_the_link_and_its_fixed_data() {
     let link = created();
     let before = link.group().clone();
@@ -96,8 +115,7 @@ fn updates_keep_the_link_and_its_fixed_data() {
     assert_eq!(group.written().version, 2);
     assert_eq!(group.written().data.fixed, before.written().data.fixed);
     assert_ne!(group.written().data.user, before.written().data.user);
-    let Command::Lset(link_id, data) = updated.set_link_data() else { panic!("LSET") };
-    assert_eq!((link_id, &data), (group.short_link().derive().0, &group.written().data));
+    assert_eq!(updated.link_data(), (group.short_link().derive().0, group.written().data.clone()));
 
     servers.publish_group(group, answer(&prepared()).sender_id);
     let verified = servers.verify(group.short_link()).verified.unwrap();

@@ -95,7 +95,7 @@ fn a_created_group_survives_its_document_and_can_be_updated() {
     let updated = read.update(contents, &mut random("update")).unwrap();
     let json = serde_json::to_value(GroupDocument::from(&updated)).unwrap();
     let Ok(GroupState::Created(read)) = read_group(json.clone()) else { panic!("created") };
-    assert_eq!(read.set_link_data(), updated.set_link_data());
+    assert_eq!(read.link_data(), updated.link_data());
     assert_eq!(serde_json::to_value(GroupDocument::from(&*read)).unwrap(), json);
 }
 
@@ -125,7 +125,7 @@ fn a_group_document_whose_parts_do_not_belong_together_is_refused() {
         ("queue", |json| json["queue"]["queue_private_key"] = json["queue"]["delivery_private_key"].clone()),
         ("queue.server", |json| json["queue"]["server"] = "smp://AAAA@other.example.org".into()),
         ("queue.server_password", |json| json["queue"]["server_password"] = "a/b".into()),
-        ("status", |json| json["status"] = "created".into()),
+        ("created_at", |json| json["status"] = "created".into()),
         ("group_id", |json| json["group_id"] = json["owner"]["owner_public_key"].clone()),
     ];
     for (field, edit) in edits {
@@ -137,6 +137,9 @@ fn a_group_document_whose_parts_do_not_belong_together_is_refused() {
     let mut json = created_json();
     json["status"] = "prepared".into();
     assert!(read_group(json).unwrap_err().starts_with("status: "));
+    let mut json = created_json();
+    json["queue"].as_object_mut().unwrap().remove("recipient_id");
+    assert!(read_group(json).unwrap_err().starts_with("queue: "));
 }
 
 #[test]

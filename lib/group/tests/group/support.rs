@@ -18,7 +18,7 @@ use group::step::link_create::{GroupLink, GroupLinkRequest, OwnGroup, PreparedGr
 use group::step::link_verify::{LinkVerification, Verification};
 use serde_json::{Value, json};
 use smp::address::ServerWithPassword;
-use smp::command::{Command, QueueRequest};
+use smp::command::QueueRequest;
 use smp::response::QueueIds;
 
 pub(crate) const NOW: i64 = 1_700_000_000;
@@ -46,8 +46,8 @@ pub(crate) fn prepared() -> PreparedGroupLink {
 
 /// What a server answers to the command that creates the link.
 pub(crate) fn answer(prepared: &PreparedGroupLink) -> QueueIds {
-    let (_, Command::New(command)) = prepared.new_queue() else { panic!("NEW") };
-    let Some(QueueRequest::Contact(Some((link_id, sender_id, _)))) = command.request else { panic!("link data") };
+    let (_, queue) = prepared.new_queue();
+    let Some(QueueRequest::Contact(Some((link_id, sender_id, _)))) = queue.request else { panic!("link data") };
     QueueIds {
         recipient_id: [8; 24].into(),
         sender_id,
@@ -86,10 +86,16 @@ impl Servers {
     /// Verifies a link as a member would, fetching whatever is asked for.
     pub(crate) fn verify(&self, link: &ContactShortLink) -> Verification {
         let mut verification = LinkVerification::start(link.clone());
-        while let Some(fetch) = verification.next_fetch() {
-            assert_eq!(fetch.link_id, fetch.link.derive().0);
-            let found = self.0.iter().find(|(link, _)| link.same_link(&fetch.link)).map(|(_, data)| data.clone());
-            verification.fetched(found.ok_or("no such link".to_owned()));
+        loop {
+            let wanted = verification.to_fetch();
+            if wanted.is_empty() {
+                break;
+            }
+            verification.fetched(wanted.iter().map(|fetch| {
+                assert_eq!(fetch.link_id, fetch.link.derive().0);
+                let found = self.0.iter().find(|(link, _)| link.same_link(&fetch.link)).map(|(_, data)| data.clone());
+                found.ok_or("no such link".to_owned())
+            }));
         }
         verification.finish()
     }
