@@ -17,7 +17,7 @@ use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, OwnerIdentity};
 use crate::profile::GroupProfile;
 use crate::step::link_create::{
-    CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueKeys, WrittenData,
+    CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueAccess, QueueKeys, WrittenData,
 };
 use crate::user_data::{Contents as _, GroupLinkContents};
 
@@ -98,7 +98,7 @@ pub struct QueueDocument {
     #[serde(with = "unpadded")]
     #[schemars(with = "Base64Url")]
     pub delivery_private_key: X25519PrivateKey,
-    /// The server's name for the queue in the owner's commands
+    /// Secret: the server's name for the queue in the owner's commands; only the run that created the link knows it
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Base64Url>")]
     pub recipient_id: Option<RecipientId>,
@@ -179,7 +179,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         member_count,
         relays: relays.into_iter().map(|link| RelayDocument { link }).collect(),
         owner: OwnerDocument::from(&group.owner),
-        queue: queue_document(group, queue),
+        queue: queue_document(group, queue.and_then(|queue| queue.access.as_ref())),
         link_data: LinkDataDocument {
             version: group.written.version,
             fixed: group.written.data.fixed.clone(),
@@ -190,7 +190,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
     }
 }
 
-fn queue_document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> QueueDocument {
+fn queue_document(group: &OwnGroup, access: Option<&QueueAccess>) -> QueueDocument {
     QueueDocument {
         server: group.server.address.clone(),
         server_password: group.server.password.as_ref().map(|password| ServerPassword(password.expose().to_owned())),
@@ -198,8 +198,8 @@ fn queue_document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> QueueDocume
         queue_private_key: group.link.queue_key().clone(),
         recipient_private_key: group.keys.recipient_key.clone(),
         delivery_private_key: group.keys.dh_key.clone(),
-        recipient_id: queue.map(|queue| queue.recipient_id.clone()),
-        server_public_key: queue.map(|queue| queue.server_dh_key),
+        recipient_id: access.map(|access| access.recipient_id.clone()),
+        server_public_key: access.map(|access| access.server_dh_key),
     }
 }
 
@@ -216,20 +216,20 @@ impl TryFrom<GroupDocument> for GroupState {
     }
 }
 
-/// A created link has everything that the server answered.
 fn created_queue(document: &GroupDocument) -> Result<Option<CreatedQueue>, Inconsistent> {
-    let QueueDocument { recipient_id, server_public_key, .. } = &document.queue;
-    match (document.status, recipient_id, server_public_key, document.created_at) {
-        (GroupStatus::Prepared, None, None, None) => Ok(None),
-        (GroupStatus::Created, Some(recipient_id), Some(server_dh_key), Some(created_at)) => {
-            let (recipient_id, server_dh_key) = (recipient_id.clone(), *server_dh_key);
-            Ok(Some(CreatedQueue { recipient_id, server_dh_key, created_at }))
+    let access = match (&document.queue.recipient_id, document.queue.server_public_key) {
+        (Some(recipient_id), Some(server_dh_key)) => {
+            Some(QueueAccess { recipient_id: recipient_id.clone(), server_dh_key })
         }
-        (GroupStatus::Prepared, ..) => {
-            Err(Inconsistent::new("status", "prepared, but the document has what only a created link has"))
-        }
-        (GroupStatus::Created, ..) => {
-            Err(Inconsistent::new("status", "created, but the document lacks what the server answered"))
+        (None, None) => None,
+        _ => return Err(Inconsistent::new("queue", "recipient_id and server_public_key come together or not at all")),
+    };
+    match (document.status, document.created_at) {
+        (GroupStatus::Created, Some(created_at)) => Ok(Some(CreatedQueue { access, created_at })),
+        (GroupStatus::Prepared, None) if access.is_none() => Ok(None),
+        (GroupStatus::Created, None) => Err(Inconsistent::new("created_at", "missing in a created group")),
+        (GroupStatus::Prepared, _) => {
+            Err(Inconsistent::new("status", "prepared, but the document has what only a created group has"))
         }
     }
 }

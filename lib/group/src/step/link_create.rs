@@ -6,9 +6,12 @@
 //! ```
 //!
 //! Everything that the server will get is made when the link is prepared, so repeating an interrupted creation sends
-//! the same bytes again, and a prepared link can be shown, signed and kept before any server knows of it.
+//! the same bytes again, and a prepared link can be shown, signed and kept before any server knows of it. A server
+//! refuses to create a queue twice, in the same words as it refuses strangers; whether an earlier attempt succeeded is
+//! seen by reading the link ([`PreparedGroupLink::confirm_found`]).
 
 use agent::link_data::{ContactData, FixedData};
+use agent::link_read::{LinkReadError, RetrievedLinkData};
 use agent::prepared_link::{ContactLinkRequest, CreationMismatch, LinkSecrets, LinkWriteError, PreparedContactLink};
 use agent::short_link::{ContactShortLink, LinkScheme};
 use agent::version;
@@ -19,8 +22,8 @@ use crypto::sign::Ed25519PrivateKey;
 use crypto::{Nonce, Random, random};
 use serde_json::{Map, json};
 use smp::address::ServerWithPassword;
-use smp::command::{Command, LinkData, NewQueue};
-use smp::id::{CorrId, RecipientId};
+use smp::command::{LinkData, NewQueue};
+use smp::id::{CorrId, LinkId, RecipientId};
 use smp::response::QueueIds;
 
 use crate::identity::{GroupId, OwnerIdentity};
@@ -113,15 +116,33 @@ pub struct GroupLink {
     pub(crate) queue: CreatedQueue,
 }
 
-/// What the server answered when the link was created.
+/// The queue behind a link that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedQueue {
+    /// What the server told the run that created the queue; it tells nobody else.
+    pub access: Option<QueueAccess>,
+    /// When the link was created, or first found; seconds since the Unix epoch.
+    pub created_at: i64,
+}
+
+/// What the server answered when the queue was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueAccess {
     /// Names the queue in the owner's commands.
     pub recipient_id: RecipientId,
     /// The server's half of the delivery secret.
     pub server_dh_key: X25519PublicKey,
-    /// Seconds since the Unix epoch.
-    pub created_at: i64,
+}
+
+/// Why what was found under a prepared link is not that link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoundMismatch {
+    /// It is not even a link.
+    #[error(transparent)]
+    Read(#[from] LinkReadError),
+    /// It has other fixed data than the prepared ones.
+    #[error("the server has other data under this link")]
+    Fixed,
 }
 
 impl OwnGroup {
@@ -190,10 +211,10 @@ impl PreparedGroupLink {
         &self.0
     }
 
-    /// The command that creates the link, and the correlation ID that it must have.
-    pub fn new_queue(&self) -> (CorrId, Command) {
+    /// The parameters of the command that creates the link, and the correlation ID that it must have.
+    pub fn new_queue(&self) -> (CorrId, NewQueue) {
         let OwnGroup { server, link, keys, written, .. } = &self.0;
-        let command = NewQueue {
+        let queue = NewQueue {
             recipient_key: AuthPublicKey::Ed25519(keys.recipient_key.public()),
             dh_key: keys.dh_key.public(),
             basic_auth: server.password.clone(),
@@ -201,15 +222,24 @@ impl PreparedGroupLink {
             request: Some(link.queue_request(written.data.clone())),
             notifier: None,
         };
-        (link.corr_id().clone(), Command::New(Box::new(command)))
+        (link.corr_id().clone(), queue)
     }
 
     /// Takes the server's answer. An answer for another queue or link is the server's fault.
     pub fn confirm(self, created: &QueueIds, now: i64) -> Result<GroupLink, CreationMismatch> {
         self.0.link.confirm(created)?;
-        let queue =
-            CreatedQueue { recipient_id: created.recipient_id.clone(), server_dh_key: created.dh_key, created_at: now };
-        Ok(GroupLink { group: self.0, queue })
+        let access = QueueAccess { recipient_id: created.recipient_id.clone(), server_dh_key: created.dh_key };
+        Ok(GroupLink { group: self.0, queue: CreatedQueue { access: Some(access), created_at: now } })
+    }
+
+    /// Takes what the server has under the link, after it refused to create the link again. The link may have been
+    /// updated since; it cannot be updated from here, because only the run that created it can name its queue.
+    pub fn confirm_found(self, found: &RetrievedLinkData, now: i64) -> Result<GroupLink, FoundMismatch> {
+        found.read(self.0.short_link())?;
+        if found.data.fixed != self.0.written.data.fixed {
+            return Err(FoundMismatch::Fixed);
+        }
+        Ok(GroupLink { group: self.0, queue: CreatedQueue { access: None, created_at: now } })
     }
 }
 
@@ -219,7 +249,7 @@ impl GroupLink {
         &self.group
     }
 
-    /// What the server answered when the link was created.
+    /// The queue behind the link.
     pub fn queue(&self) -> &CreatedQueue {
         &self.queue
     }
@@ -234,9 +264,9 @@ impl GroupLink {
         Ok(GroupLink { group, queue })
     }
 
-    /// The command that writes the contents, to be given for the queue's recipient ID. Repeating it changes nothing.
-    pub fn set_link_data(&self) -> Command {
-        Command::Lset(self.group.link.fixed().link_id(), self.group.written.data.clone())
+    /// What to write under which ID, for the queue's recipient ID. Writing it twice changes nothing.
+    pub fn link_data(&self) -> (LinkId, LinkData) {
+        (self.group.link.fixed().link_id(), self.group.written.data.clone())
     }
 }
 

@@ -1,17 +1,15 @@
 //! Steps 7 and 8, 11 and 12, 15: whoever retrieves a group link checks everything before using anything.
 //!
 //! Relays do it before they serve a group, owners before they publish a relay, members before they join. The link data
-//! is fetched by the caller; this step says what to fetch next, first the group link, then each relay link that it
+//! is fetched by the caller; this step says what to fetch next, first the group link, then all relay links that it
 //! lists:
 //!
 //! ```text
-//! LinkVerification::start(link) ──▶ next_fetch ──▶ fetched ──▶ next_fetch ──▶ … ──▶ finish ──▶ Verification
+//! LinkVerification::start(link) ──▶ to_fetch ──▶ fetched ──▶ to_fetch ──▶ fetched ──▶ finish ──▶ Verification
 //! ```
 //!
 //! Only a [`VerifiedGroupLink`] may be used, and there is one only if no check failed. A relay link that cannot be
 //! retrieved is a warning: a relay may be down; one that says something else than it should is a failure.
-
-use std::collections::VecDeque;
 
 use agent::link_data::UserData as _;
 use agent::link_read::{LinkCheck, RetrievedLinkData, UnverifiedLinkData, VerifiedLinkData};
@@ -74,7 +72,7 @@ pub struct Fetch {
 /// A verification under way.
 #[derive(Debug, Clone)]
 pub struct LinkVerification {
-    pending: VecDeque<ContactShortLink>,
+    pending: Vec<ContactShortLink>,
     checks: Vec<Check>,
     group: Option<GroupFindings>,
     relays: Vec<VerifiedRelay>,
@@ -182,25 +180,28 @@ impl VerifiedGroupLink {
 impl LinkVerification {
     /// Begins with the group link alone. A shortened link must have been restored.
     pub fn start(link: ContactShortLink) -> Self {
-        LinkVerification { pending: VecDeque::from([link]), checks: Vec::new(), group: None, relays: Vec::new() }
+        LinkVerification { pending: vec![link], checks: Vec::new(), group: None, relays: Vec::new() }
     }
 
-    /// What to retrieve next; nothing when all is known.
-    pub fn next_fetch(&self) -> Option<Fetch> {
-        self.pending.front().map(|link| Fetch { link: link.clone(), link_id: link.derive().0 })
+    /// What to retrieve next, at once or one by one; nothing when all is known.
+    pub fn to_fetch(&self) -> Vec<Fetch> {
+        self.pending.iter().map(|link| Fetch { link: link.clone(), link_id: link.derive().0 }).collect()
     }
 
-    /// Takes what was retrieved for [`LinkVerification::next_fetch`], or why nothing was.
-    pub fn fetched(&mut self, outcome: Result<RetrievedLinkData, String>) {
-        let Some(link) = self.pending.pop_front() else { return };
-        match &self.group {
-            None => self.group_fetched(link, outcome),
-            Some(group) => {
-                let mut checks = Checklist::of_relay(link.to_string());
-                self.relays.extend(check_relay(&mut checks, link, outcome, group.group_id));
-                self.checks.extend(checks.complete(&RELAY_CHECKS));
+    /// Takes, in the same order, what was retrieved for [`LinkVerification::to_fetch`], or why nothing was.
+    pub fn fetched(&mut self, outcomes: impl IntoIterator<Item = Result<RetrievedLinkData, String>>) {
+        for (link, outcome) in std::mem::take(&mut self.pending).into_iter().zip(outcomes) {
+            match self.group.as_ref().map(|group| group.group_id) {
+                None => self.group_fetched(link, outcome),
+                Some(group_id) => self.relay_fetched(link, outcome, group_id),
             }
         }
+    }
+
+    fn relay_fetched(&mut self, link: ContactShortLink, outcome: Result<RetrievedLinkData, String>, group_id: GroupId) {
+        let mut checks = Checklist::of_relay(link.to_string());
+        self.relays.extend(check_relay(&mut checks, link, outcome, group_id));
+        self.checks.extend(checks.complete(&RELAY_CHECKS));
     }
 
     fn group_fetched(&mut self, link: ContactShortLink, outcome: Result<RetrievedLinkData, String>) {
@@ -211,7 +212,7 @@ impl LinkVerification {
         self.pending.extend(self.group.iter().flat_map(|group| group.relay_links.iter().cloned()));
     }
 
-    /// Ends the verification. What was not retrieved by now counts as not verified.
+    /// Ends the verification. Nothing is verified before everything was asked for.
     pub fn finish(self) -> Verification {
         let LinkVerification { pending, checks, group, relays } = self;
         let failed = checks.iter().any(|check| check.result == CheckResult::Failed);
