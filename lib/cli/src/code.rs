@@ -41,6 +41,8 @@ codes! {
     FileMode            Done        "file_mode"             "a secret file can be read by others";
     TaskPanicked        Done        "task_panicked"         "a background task failed; the rest goes on";
     CaKeyOnline         Done        "ca_key_online"         "the key that a server's identity hangs on lies beside the server";
+    LinkExisted         Done        "link_existed"          "a link was there already, from an earlier run";
+    CheckWarning        Done        "check_warning"         "a check found something worth knowing";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

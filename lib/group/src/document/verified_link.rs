@@ -46,6 +46,19 @@ pub struct VerifiedLinkDocument {
     pub verified_at: i64,
 }
 
+/// The checks of a link that did not pass all of them. Nothing that the link says is in here
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LinkReportDocument {
+    /// The link
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub link: ContactShortLink,
+    /// Every check with its result
+    pub checks: Vec<Check>,
+    /// When the link was checked, in Unix seconds
+    pub checked_at: i64,
+}
+
 /// An owner named by the link
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VerifiedOwnerDocument {

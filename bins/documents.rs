@@ -1,0 +1,33 @@
+//! The documents that the `grp-` binaries hand to each other: bodies from `lib/group`, envelopes from `lib/cli`.
+
+use cli::Document;
+use group::document::{GroupDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! documents {
+    ($($(#[$doc:meta])* $name:ident($body:ty) $kind:literal $secrets:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        #[schemars(transparent)]
+        pub struct $name(pub $body);
+
+        impl Document for $name {
+            const TYPE: &'static str = $kind;
+            const V: u32 = 1;
+            const SECRETS: &'static [&'static str] = $secrets;
+        }
+    )*};
+}
+
+documents! {
+    /// Keys of a group that does not exist yet.
+    Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
+    /// A group with its link.
+    Group(GroupDocument) "group" GroupDocument::SECRETS;
+    /// What a group link says, after every check.
+    VerifiedLink(VerifiedLinkDocument) "verified_link" &[];
+    /// What was checked of a link that is not verified.
+    LinkReport(LinkReportDocument) "link_report" &[];
+}

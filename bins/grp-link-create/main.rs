@@ -1,0 +1,138 @@
+//! `grp-link-create`: steps 2 to 4, the link of a group.
+
+mod args;
+mod server;
+
+use std::process::ExitCode;
+
+use args::Args;
+use cli::{Code, Context, Either, Error, OrError as _, Shape, State, Step, Tool};
+use group::document::GroupState;
+use group::identity::OwnerIdentity;
+use group::step::link_create::{
+    GroupContents, GroupLink, GroupLinkRequest, LinkCreateError, PreparedGroupLink, QueueAccess,
+};
+use grp::documents::{Group, Owner};
+
+const TOOL: Tool = Tool {
+    name: "grp-link-create",
+    about: "Create the link of a group, or change what it says",
+    description: "Takes the keys from grp-keygen, makes the group link, writes it into the profile, signs both and \
+        creates the link on an SMP server. The link accepts no contact requests: members join through relays.\n\n\
+        Everything that is sent is made before anything is sent. With --offline that is all that happens; with --state \
+        it is kept, so that a run that was cut off can be repeated. A prepared document creates one link, however \
+        often it is used. Only the run that created the link learns the ID by which it can be changed later: keep its \
+        document.\n\n\
+        --update replaces what may change, in one command; repeating it is harmless.",
+    reads: &[Shape::of::<Owner>(), Shape::of::<Group>()],
+    writes: &[Shape::of::<Group>()],
+    examples: &[
+        (
+            "Create a channel",
+            "grp-keygen | grp-link-create --server \"$SERVER\" --name Walks --out group.json | jq -r .link",
+        ),
+        (
+            "Know the link first",
+            "grp-link-create owner.json --offline --server \"$SERVER\" --name Walks --out walks.json",
+        ),
+        ("Create exactly that link", "grp-link-create walks.json --out group.json"),
+        ("Change the profile", "grp-link-create --state group.json --update --description 'On Sundays'"),
+    ],
+    see_also: &["grp-keygen", "grp-link-verify", "smp-serve"],
+    protocols: &[("SMP", "15-18")],
+    ..Tool::NEW
+};
+
+fn main() -> ExitCode {
+    cli::main(&TOOL, run)
+}
+
+fn run(args: Args, ctx: &mut Context) -> Result<Group, Error> {
+    let (input, state) = ctx.open::<Either<Owner, Group>>(&args.source)?;
+    match input {
+        Either::First(_) if args.update => Err(Error::new(Code::Usage, "--update: there is no link yet")),
+        Either::First(owner) => {
+            let prepared = prepare(&args, owner, ctx)?;
+            create(&args, prepared, &state, ctx)
+        }
+        Either::Second(group) => match GroupState::try_from(group.0).or_error_at(Code::FieldInvalid, "group")? {
+            GroupState::Prepared(_) if args.update => {
+                Err(Error::new(Code::Usage, "--update: the link was not created yet").hint("create it first"))
+            }
+            GroupState::Prepared(prepared) => {
+                args.refuse_new("the link is prepared")?;
+                create(&args, *prepared, &state, ctx)
+            }
+            GroupState::Created(link) => {
+                args.refuse_new("the link was created")?;
+                if args.update { update(&args, *link, &state, ctx) } else { Ok(Group((&*link).into())) }
+            }
+        },
+    }
+}
+
+fn prepare(args: &Args, owner: Owner, ctx: &mut Context) -> Result<PreparedGroupLink, Error> {
+    let owner = OwnerIdentity::try_from(owner.0).or_error_at(Code::FieldInvalid, "owner")?;
+    let server = args.server(ctx)?;
+    let request = GroupLinkRequest { group_type: args.group_type(), profile: args.profile.create()?, server };
+    let prepared = PreparedGroupLink::prepare(owner, request, now(ctx), ctx.random("link_prepare").as_mut());
+    let prepared = prepared.map_err(profile_error)?;
+    ctx.trace().step(Step { who: "owner", name: "link_prepare", outcome: "ok", ..Step::default() });
+    Ok(prepared)
+}
+
+fn create(args: &Args, prepared: PreparedGroupLink, state: &State, ctx: &mut Context) -> Result<Group, Error> {
+    let document = Group((&prepared).into());
+    state.save(&document)?;
+    if args.offline {
+        return Ok(document);
+    }
+    let server = prepared.group().server().address.clone();
+    let _progress = ctx.progress(format!("creating the link on {server}"));
+    let (random, now, timeout) = (ctx.random("connect"), now(ctx), args.timeout.duration());
+    let outcome = cli::block_on(server::create(prepared, now, timeout, random));
+    trace(ctx, "link_create", &server.to_string(), outcome.as_ref().err());
+    let link = outcome?;
+    if link.queue().access.is_none() {
+        ctx.warn(Code::LinkExisted, "the link was created by an earlier run; only that run's document can change it");
+    }
+    let document = Group((&link).into());
+    state.save(&document)?;
+    Ok(document)
+}
+
+fn update(args: &Args, link: GroupLink, state: &State, ctx: &mut Context) -> Result<Group, Error> {
+    let Some(QueueAccess { recipient_id, .. }) = link.queue().access.clone() else {
+        return Err(Error::new(Code::FieldInvalid, "queue.recipient_id: missing, so the link cannot be changed")
+            .hint("use the document of the run that created the link"));
+    };
+    let before = link.group().contents().clone();
+    let contents = GroupContents {
+        profile: args.profile.apply(before.profile)?,
+        member_count: args.member_count.unwrap_or(before.member_count),
+        relays: before.relays,
+    };
+    let step = format!("link_update_{}", link.group().written().version);
+    let link = link.update(contents, ctx.random(&step).as_mut()).map_err(profile_error)?;
+    let document = Group((&link).into());
+    state.save(&document)?;
+    let server = link.group().server().address.clone();
+    let _progress = ctx.progress(format!("updating the link on {server}"));
+    let (random, timeout) = (ctx.random("connect"), args.timeout.duration());
+    let outcome = cli::block_on(server::update(&link, &recipient_id, timeout, random));
+    trace(ctx, "link_update", &server.to_string(), outcome.as_ref().err());
+    outcome.map(|()| document)
+}
+
+fn now(ctx: &Context) -> i64 {
+    i64::try_from(ctx.now()).unwrap_or(i64::MAX)
+}
+
+fn profile_error(error: LinkCreateError) -> Error {
+    Error::new(Code::Usage, error).at("profile")
+}
+
+fn trace(ctx: &Context, name: &str, server: &str, error: Option<&Error>) {
+    let outcome = error.map_or("ok", |error| error.code().name());
+    ctx.trace().step(Step { who: "owner", to: server, name, outcome, ..Step::default() });
+}

@@ -1,0 +1,59 @@
+//! What `grp-link-create` does with the server.
+
+use std::time::Duration;
+
+use cli::{Code, Error, OrError as _};
+use crypto::Random;
+use group::step::link_create::{GroupLink, PreparedGroupLink};
+use net::client::{Client, ClientError};
+use smp::id::RecipientId;
+
+/// Creates the link, or finds that an earlier run did.
+pub(crate) async fn create(
+    prepared: PreparedGroupLink,
+    now: i64,
+    timeout: Duration,
+    random: Box<dyn Random + Send>,
+) -> Result<GroupLink, Error> {
+    let client = grp::dial(&prepared.group().server().address, timeout, random).await?;
+    let created = new_queue(&client, prepared, now).await;
+    client.close().await;
+    created
+}
+
+/// A server refuses to create a queue a second time, so a refusal may mean that the link is there.
+async fn new_queue(client: &Client, prepared: PreparedGroupLink, now: i64) -> Result<GroupLink, Error> {
+    let server = prepared.group().server().address.clone();
+    let key = prepared.group().recipient_key();
+    let (corr_id, queue) = prepared.new_queue();
+    let refused = ClientError::Refused(smp::error::Error::Auth);
+    match client.create_queue(queue, Some(corr_id), &key).await {
+        Ok(ids) => prepared.confirm(&ids, now).or_error_at(Code::PeerProtocol, server.first_host()),
+        Err(error) if error == refused => match client.get_link(&prepared.group().short_link().derive().0).await {
+            Ok(found) => {
+                prepared.confirm_found(&grp::retrieved(found), now).or_error_at(Code::PeerProtocol, server.first_host())
+            }
+            Err(error) if error == refused => Err(grp::client_error(&server, error)
+                .hint("the server creates no queues, or wants another password: --password-file")),
+            Err(error) => Err(grp::client_error(&server, error)),
+        },
+        Err(error) => Err(grp::client_error(&server, error).hint(
+            "the link may have been created; a document from --offline or --state can be used again to find out",
+        )),
+    }
+}
+
+/// Writes what the link is to say from now on.
+pub(crate) async fn update(
+    link: &GroupLink,
+    recipient_id: &RecipientId,
+    timeout: Duration,
+    random: Box<dyn Random + Send>,
+) -> Result<(), Error> {
+    let server = &link.group().server().address;
+    let client = grp::dial(server, timeout, random).await?;
+    let (link_id, data) = link.link_data();
+    let written = client.set_link(recipient_id, &link_id, data, &link.group().recipient_key()).await;
+    client.close().await;
+    written.map_err(|error| grp::client_error(server, error))
+}
