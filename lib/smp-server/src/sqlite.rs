@@ -1,9 +1,11 @@
 //! Queues in one SQLite file, in tables that a person can read.
 //!
-//! Message headers and bodies have tables of their own, so that a start reads the former without the latter.
+//! Message headers and bodies have tables of their own: a start reads the former without the latter, and rows of bodies
+//! are used again.
 
 mod read;
 mod schema;
+mod slots;
 mod write;
 
 use std::path::Path;
@@ -18,27 +20,34 @@ use crate::queue_store::{Loaded, QueueStore, Share};
 
 /// The embedded store.
 #[derive(Debug)]
-pub struct SqliteStore(Store);
+pub struct SqliteStore {
+    store: Store,
+    slots: slots::Slots,
+}
 
 impl SqliteStore {
     /// Opens or creates the file at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Store::open(path, &schema::SCHEMA).map(SqliteStore)
+        let store = Store::open(path, &schema::SCHEMA)?;
+        Ok(SqliteStore { store, slots: slots::Slots::default() })
     }
 
     /// The store underneath, for those who look at or break it on purpose.
     pub fn inner(&self) -> &Store {
-        &self.0
+        &self.store
     }
 }
 
 impl QueueStore for SqliteStore {
     fn load(&self) -> Result<Loaded, Error> {
-        self.0.read(read::load)
+        self.store.read(|db| {
+            self.slots.read(db)?;
+            read::load(db)
+        })
     }
 
     fn reload(&self, rows: &[i64]) -> Result<Vec<Queue>, Error> {
-        self.0.read(|db| read::reload(db, rows))
+        self.store.read(|db| read::reload(db, rows))
     }
 
     fn create(&self, queue: Queue, link_data: Option<LinkData>, share: Share) -> Ticket {
@@ -46,35 +55,37 @@ impl QueueStore for SqliteStore {
             let _until_written = share;
             write::create(tx, &queue, link_data.as_ref())
         };
-        self.0.write(write).ticket()
+        self.store.write(write).ticket()
     }
 
     fn change(&self, row: i64, changes: Vec<Change>, share: Share) -> Ticket {
+        let slots = self.slots.clone();
         let write = move |tx: &Transaction<'_>| {
             let _until_written = share;
-            changes.iter().try_for_each(|change| write::change(tx, row, change))
+            changes.iter().try_for_each(|change| write::change(tx, &slots, row, change))
         };
-        self.0.write(write).ticket()
+        self.store.write(write).ticket()
     }
 
     fn commits(&self) -> watch::Receiver<Commits> {
-        self.0.commits()
+        self.store.commits()
     }
 
     fn recover(&self) {
-        self.0.recover();
+        self.slots.forget();
+        self.store.recover();
     }
 
     fn body(&self, row: i64) -> Result<Option<Vec<u8>>, Error> {
-        self.0.read(|db| read::body(db, row))
+        self.store.read(|db| read::body(db, row))
     }
 
     fn link_data(&self, row: i64) -> Result<Option<LinkData>, Error> {
-        self.0.read(|db| read::link_data(db, row))
+        self.store.read(|db| read::link_data(db, row))
     }
 
     fn statistics(&self) -> Statistics {
-        self.0.statistics()
+        self.store.statistics()
     }
 }
 

@@ -26,7 +26,7 @@ use crate::queue::{Change, Message};
 use crate::queue_store::{QueueStore, Share};
 use crate::random::SystemRandom;
 use crate::registry::{Entry, Live, Registry};
-use crate::step::{self, Context, Fresh, Reply, Request};
+use crate::step::{self, Context, Reply, Request, Sent};
 use crate::subscription::{self, Holding};
 use crate::unsupported;
 use crate::verify::Verified;
@@ -244,9 +244,15 @@ impl State {
         Ok((content(entry, decision.reply), then))
     }
 
+    /// Names are drawn under the lock of the queue, so that rows have the order of messages.
     fn request(&self, command: Command) -> Request {
         match command {
-            Command::Send(flags, body) => Request::Send(flags, Body::new(body, &self.bodies)),
+            Command::Send(flags, body) => Request::Send(Sent {
+                row: self.next_message.fetch_add(1, Ordering::Relaxed),
+                id: random::array(&mut SystemRandom),
+                flags,
+                body: Body::new(body, &self.bodies),
+            }),
             command => Request::Other(command),
         }
     }
@@ -254,15 +260,7 @@ impl State {
     fn context(&self) -> Context {
         let now = self.config.clock.now();
         let expiry = &self.config.expiry;
-        Context {
-            now,
-            quota: self.config.quota,
-            expire_before: expiry.on_send.then(|| expiry.before(now)),
-            fresh: Fresh {
-                row: self.next_message.fetch_add(1, Ordering::Relaxed),
-                id: random::array(&mut SystemRandom),
-            },
-        }
+        Context { now, quota: self.config.quota, expire_before: expiry.on_send.then(|| expiry.before(now)) }
     }
 
     /// A link ID that another queue has is refused like any conflict.

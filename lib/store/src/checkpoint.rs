@@ -15,7 +15,7 @@ use crate::writer::Counters;
 use crate::{Error, file};
 
 /// Pages in the log at which copying begins: 32 MiB.
-const START_AT: u32 = 8192;
+const START_AT: u32 = (32 << 20) / file::PAGE;
 
 const IDLE: u8 = 0;
 const COPYING: u8 = 1;

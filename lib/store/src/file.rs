@@ -13,6 +13,10 @@ use crate::Error;
 
 /// How long a statement waits for a person who looks into the file with another tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A block of the protocol fits one page, so a stored message is one page written, not a chain of four.
+pub(crate) const PAGE: u32 = 16_384;
+/// Pages that the writer need not read back from the system.
+const WRITE_CACHE_KIB: i64 = 32 << 10;
 /// Enough for the statements of one service.
 const PREPARED_STATEMENTS: usize = 64;
 
@@ -42,7 +46,8 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     create_private(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | common())?;
     tune(&connection)?;
-    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "page_size", PAGE)?;
+    connection.pragma_update(None, "cache_size", -WRITE_CACHE_KIB)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

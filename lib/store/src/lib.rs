@@ -111,8 +111,9 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Writes everything that was queued, then closes the file.
+    /// Writes everything that was queued, then closes the file. The writer goes last: only it can end the log.
     fn drop(&mut self) {
+        self.readers.close();
         self.writer.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

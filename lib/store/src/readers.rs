@@ -32,6 +32,11 @@ impl Pool {
         Ok(answer)
     }
 
+    /// Closes the connections that nobody uses.
+    pub(crate) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps a connection that has just worked; one that failed is closed by its reader.
     fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -161,8 +161,13 @@ impl Shared {
         match queue.refused.clone() {
             Some(error) => job.failed(error),
             None => {
+                let writer_may_sleep = queue.jobs.is_empty();
                 queue.jobs.push(job);
-                self.wake.notify_one();
+                drop(queue);
+                // Waking costs a system call even when nobody sleeps.
+                if writer_may_sleep {
+                    self.wake.notify_one();
+                }
             }
         }
         Pending { ticket, answer }

@@ -57,7 +57,9 @@ fn next(db: &Connection, table: &str) -> Result<i64> {
 }
 
 pub(super) fn body(db: &Connection, row: i64) -> Result<Option<Vec<u8>>> {
-    db.prepare_cached("SELECT bytes FROM body WHERE message = ?")?.query_row([row], |row| row.get(0)).optional()
+    db.prepare_cached("SELECT bytes FROM message JOIN body ON body.id = message.body WHERE message.id = ?")?
+        .query_row([row], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn link_data(db: &Connection, row: i64) -> Result<Option<LinkData>> {

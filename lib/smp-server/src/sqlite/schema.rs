@@ -37,11 +37,12 @@ CREATE TABLE message (
     message_id  BLOB NOT NULL,              -- on the wire
     accepted_at INTEGER NOT NULL,           -- seconds since 1970-01-01
     kind        TEXT NOT NULL CHECK (kind IN ('message', 'quota')),
-    notify      INTEGER NOT NULL
+    notify      INTEGER NOT NULL,
+    body        INTEGER                     -- body.id; NULL in messages of kind quota
 ) STRICT;
 
-CREATE TABLE body (
-    message INTEGER PRIMARY KEY,            -- message.id
-    bytes   BLOB NOT NULL                   -- as sent; encrypted by the sender
+CREATE TABLE body (                         -- rows that no message names wait to be used again
+    id    INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL                     -- as sent; encrypted by the sender
 ) STRICT;
 ";

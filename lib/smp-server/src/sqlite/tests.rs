@@ -68,11 +68,43 @@ fn a_deleted_queue_leaves_nothing() {
     store.create(linked(contact()), Some(link_data(1, 1)), None);
     settle(&store, store.change(1, vec![stored(&message(3, MessageKind::Message)), Change::Deleted(vec![3])], None));
     assert!(store.load().unwrap().queues.is_empty());
-    for table in ["queue", "link_data", "message", "body"] {
-        let count = format!("SELECT count(*) FROM {table}");
-        let rows = store.inner().read(|db| db.query_row(&count, [], |row| row.get::<_, i64>(0)));
-        assert_eq!(rows.unwrap(), 0, "{table}");
+    for (table, left) in [("queue", 0), ("link_data", 0), ("message", 0), ("body", 1)] {
+        assert_eq!(rows(&store, table), left, "{table}");
     }
+}
+
+fn rows(store: &SqliteStore, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    store.inner().read(|db| db.query_row(&count, [], |row| row.get(0))).unwrap()
+}
+
+fn stores(number: u8, byte: u8) -> Change {
+    Change::Stored(message(number, MessageKind::Message), Body::new(vec![byte; 16_000], &Budget::new(0)))
+}
+
+#[test]
+fn rows_of_bodies_are_used_again_also_after_a_restart_or_a_failure() {
+    let (folder, store) = in_folder();
+    store.create(messaging(), None, None);
+    store.change(1, vec![stores(1, b'a'), stores(2, b'b')], None);
+    settle(&store, store.change(1, vec![Change::Removed(vec![1]), stores(3, b'c')], None));
+    assert_eq!(rows(&store, "body"), 2);
+    assert_eq!((store.body(1).unwrap(), store.body(2).unwrap()), (None, Some(vec![b'b'; 16_000])));
+    settle(&store, store.change(1, vec![Change::Removed(vec![2])], None));
+    drop(store);
+
+    let store = SqliteStore::open(&folder.path().join("queues.sqlite")).unwrap();
+    settle(&store, store.change(1, vec![stores(4, b'd')], None));
+    assert_eq!(rows(&store, "body"), 2);
+
+    // A transaction that gave a row up is undone: the row must not be used again.
+    let undone = store.change(1, vec![Change::Removed(vec![3]), stores(4, b'x')], None);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert!(runtime.block_on(store.inner().durable(undone)).is_err(), "message 4 exists");
+    store.recover();
+    settle(&store, store.change(1, vec![stores(5, b'e')], None));
+    let bodies = [3, 4, 5].map(|row| store.body(row).unwrap().unwrap()[0]);
+    assert_eq!(bodies, [b'c', b'd', b'e']);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use codec::Write as _;
 use crypto::authorize::AuthPublicKey;
-use rusqlite::{Result, Transaction, params};
+use rusqlite::{OptionalExtension as _, Result, Transaction, params};
 use smp::command::LinkData;
 use smp::id::LinkId;
 use smp::queue_address::QueueMode;
@@ -11,6 +11,7 @@ use store::rusqlite;
 
 use crate::body::Body;
 use crate::queue::{Change, Link, Message, Queue};
+use crate::sqlite::slots::Slots;
 
 pub(super) fn create(tx: &Transaction<'_>, queue: &Queue, link_data: Option<&LinkData>) -> Result<()> {
     let link = queue.link.as_deref();
@@ -33,7 +34,7 @@ pub(super) fn create(tx: &Transaction<'_>, queue: &Queue, link_data: Option<&Lin
     link_data.map_or(Ok(()), |data| put_link_data(tx, queue.row, data))
 }
 
-pub(super) fn change(tx: &Transaction<'_>, row: i64, change: &Change) -> Result<()> {
+pub(super) fn change(tx: &Transaction<'_>, slots: &Slots, row: i64, change: &Change) -> Result<()> {
     match change {
         Change::Secured(key) => set(tx, "UPDATE queue SET sender_key = ? WHERE id = ?", key.to_der(), row),
         Change::RecipientKeys(list) => set(tx, "UPDATE queue SET recipient_keys = ? WHERE id = ?", keys(list), row),
@@ -43,10 +44,10 @@ pub(super) fn change(tx: &Transaction<'_>, row: i64, change: &Change) -> Result<
         Change::Blocked(info) => {
             set(tx, "UPDATE queue SET blocked = ? WHERE id = ?", info.map(|info| info.to_string()), row)
         }
-        Change::Stored(message, body) => store(tx, row, message, body),
-        Change::Removed(messages) => remove(tx, messages),
+        Change::Stored(message, body) => store(tx, slots, row, message, body),
+        Change::Removed(messages) => remove(tx, slots, messages),
         Change::Used(day) => set(tx, "UPDATE queue SET used_on = ? WHERE id = ?", *day, row),
-        Change::Deleted(messages) => delete(tx, row, messages),
+        Change::Deleted(messages) => delete(tx, slots, row, messages),
     }
 }
 
@@ -75,9 +76,13 @@ fn delete_link(tx: &Transaction<'_>, row: i64) -> Result<()> {
     tx.prepare_cached("DELETE FROM link_data WHERE queue = ?")?.execute([row]).map(drop)
 }
 
-fn store(tx: &Transaction<'_>, row: i64, message: &Message, body: &Body) -> Result<()> {
+fn store(tx: &Transaction<'_>, slots: &Slots, row: i64, message: &Message, body: &Body) -> Result<()> {
+    let body = match message.kind {
+        MessageKind::Message => Some(slots.put(tx, body.bytes())?),
+        MessageKind::Quota => None,
+    };
     tx.prepare_cached(
-        "INSERT INTO message (id, queue, message_id, accepted_at, kind, notify) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO message (id, queue, message_id, accepted_at, kind, notify, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         message.row,
@@ -85,23 +90,25 @@ fn store(tx: &Transaction<'_>, row: i64, message: &Message, body: &Body) -> Resu
         message.id.as_slice(),
         message.accepted_at,
         kind(message.kind),
-        message.flags.notify
-    ])?;
-    tx.prepare_cached("INSERT INTO body (message, bytes) VALUES (?, ?)")?
-        .execute(params![message.row, body.bytes()])
-        .map(drop)
+        message.flags.notify,
+        body
+    ])
+    .map(drop)
 }
 
-fn remove(tx: &Transaction<'_>, messages: &[i64]) -> Result<()> {
+fn remove(tx: &Transaction<'_>, slots: &Slots, messages: &[i64]) -> Result<()> {
     for row in messages {
-        tx.prepare_cached("DELETE FROM message WHERE id = ?")?.execute([row])?;
-        tx.prepare_cached("DELETE FROM body WHERE message = ?")?.execute([row])?;
+        let body: Option<Option<i64>> = tx
+            .prepare_cached("DELETE FROM message WHERE id = ? RETURNING body")?
+            .query_row([row], |row| row.get(0))
+            .optional()?;
+        body.flatten().map_or(Ok(()), |body| slots.give_up(tx, body))?;
     }
     Ok(())
 }
 
-fn delete(tx: &Transaction<'_>, row: i64, messages: &[i64]) -> Result<()> {
-    remove(tx, messages)?;
+fn delete(tx: &Transaction<'_>, slots: &Slots, row: i64, messages: &[i64]) -> Result<()> {
+    remove(tx, slots, messages)?;
     tx.prepare_cached("DELETE FROM link_data WHERE queue = ?")?.execute([row])?;
     tx.prepare_cached("DELETE FROM queue WHERE id = ?")?.execute([row]).map(drop)
 }

@@ -24,7 +24,7 @@ mod sub;
 
 use std::sync::Arc;
 
-use smp::command::Command;
+use smp::command::{Command, MessageFlags};
 use smp::error::Error;
 use smp::response::QueueDescription;
 
@@ -44,24 +44,26 @@ pub struct Context {
     pub quota: usize,
     /// Messages accepted before this time are removed when another arrives.
     pub expire_before: Option<i64>,
-    /// For the message that the command may store.
-    pub fresh: Fresh,
 }
 
-/// Names for a message that may be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fresh {
+/// A message that may be stored, with names for it.
+#[derive(Debug, Clone)]
+pub struct Sent {
     /// In the store.
     pub row: i64,
     /// On the wire.
     pub id: MessageKey,
+    /// As sent.
+    pub flags: MessageFlags,
+    /// As sent.
+    pub body: Arc<Body>,
 }
 
-/// A command on a queue, with its body already taken into account.
+/// A command on a queue.
 #[derive(Debug, Clone)]
 pub enum Request {
     /// `SEND`.
-    Send(smp::command::MessageFlags, Arc<Body>),
+    Send(Sent),
     /// Any other command.
     Other(Command),
 }
@@ -117,7 +119,7 @@ impl Decision {
 /// Decides on one command about one queue.
 pub fn step(queue: &Queue, holding: Holding, request: Request, context: &Context) -> Result<Decision, Error> {
     let decision = match request {
-        Request::Send(flags, body) => send::send(queue, flags, body, context),
+        Request::Send(sent) => send::send(queue, sent, context),
         Request::Other(command) => other(queue, holding, command),
     }?;
     let today = context.now.div_euclid(DAY);

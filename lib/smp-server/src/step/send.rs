@@ -1,18 +1,16 @@
 //! `SEND`: stores a message under the rules of the quota.
 
-use std::sync::Arc;
-
 use smp::command::{MAX_BODY, MessageFlags};
 use smp::error::Error;
 use smp::response::MessageKind;
 use store::Ticket;
 
-use super::{Context, Decision, Reply, refuse_blocked};
+use super::{Context, Decision, Reply, Sent, refuse_blocked};
 use crate::body::Body;
 use crate::queue::{Change, Message, Queue};
 
-pub(super) fn send(queue: &Queue, flags: MessageFlags, body: Arc<Body>, context: &Context) -> Result<Decision, Error> {
-    if body.bytes().len() > MAX_BODY {
+pub(super) fn send(queue: &Queue, sent: Sent, context: &Context) -> Result<Decision, Error> {
+    if sent.body.bytes().len() > MAX_BODY {
         return Err(Error::LargeMessage);
     }
     if queue.suspended {
@@ -28,54 +26,38 @@ pub(super) fn send(queue: &Queue, flags: MessageFlags, body: Arc<Body>, context:
     if !expired.is_empty() {
         decision = decision.with(Change::Removed(expired));
     }
-    Ok(store(queue, size, decision, flags, body, context))
+    Ok(store(queue, size, sent, decision, context))
 }
 
 /// A full queue takes one quota message, then nothing until its recipient has acknowledged everything.
-fn store(
-    queue: &Queue,
-    size: usize,
-    mut decision: Decision,
-    flags: MessageFlags,
-    body: Arc<Body>,
-    context: &Context,
-) -> Decision {
-    if size > 0 && !queue.is_writable() {
-        decision.reply = Reply::QuotaMet;
-        return decision;
-    }
-    if size < context.quota {
-        let message = message(MessageKind::Message, flags, context);
-        return decision.with(Change::Stored(message, body));
+fn store(queue: &Queue, size: usize, sent: Sent, mut decision: Decision, context: &Context) -> Decision {
+    if size < context.quota && (size == 0 || queue.is_writable()) {
+        let message = message(&sent, MessageKind::Message, sent.flags, context.now);
+        return decision.with(Change::Stored(message, sent.body));
     }
     decision.reply = Reply::QuotaMet;
-    let message = message(MessageKind::Quota, MessageFlags::default(), context);
+    if size > 0 && !queue.is_writable() {
+        return decision;
+    }
+    let message = message(&sent, MessageKind::Quota, MessageFlags::default(), context.now);
     decision.with(Change::Stored(message, Body::empty()))
 }
 
-fn message(kind: MessageKind, flags: MessageFlags, context: &Context) -> Message {
-    Message {
-        row: context.fresh.row,
-        id: context.fresh.id,
-        accepted_at: context.now,
-        kind,
-        flags,
-        body: None,
-        written: Ticket::START,
-    }
+fn message(sent: &Sent, kind: MessageKind, flags: MessageFlags, now: i64) -> Message {
+    Message { row: sent.row, id: sent.id, accepted_at: now, kind, flags, body: None, written: Ticket::START }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::step::testing::{
-        NOW, applied, blocked, blocking, body, contact, context, linked, message_id, messaging, secured, with_messages,
+        NOW, applied, blocked, blocking, contact, context, linked, message_id, messaging, secured, sent, with_messages,
     };
-    use crate::step::{Fresh, Request, step};
+    use crate::step::{Request, step};
     use crate::subscription::Holding;
 
     fn send(queue: &Queue, context: &Context) -> Result<Decision, Error> {
-        step(queue, Holding::Nothing, Request::Send(MessageFlags { notify: true }, body(10)), context)
+        step(queue, Holding::Nothing, Request::Send(sent(10)), context)
     }
 
     fn kinds(queue: &Queue) -> Vec<MessageKind> {
@@ -93,8 +75,7 @@ mod tests {
 
     #[test]
     fn the_longest_body_fits() {
-        let send =
-            |length| step(&messaging(), Holding::Nothing, Request::Send(Default::default(), body(length)), &context());
+        let send = |length| step(&messaging(), Holding::Nothing, Request::Send(sent(length)), &context());
         assert!(send(16_048).is_ok());
         assert_eq!(send(16_049), Err(Error::LargeMessage));
     }
@@ -152,7 +133,6 @@ mod tests {
         queue = applied(queue, &refused);
         assert_eq!(kinds(&queue), [MessageKind::Quota]);
         queue.apply(&Change::Removed(vec![queue.messages[0].row]));
-        let fresh = Fresh { row: 101, id: message_id(101) };
-        assert_eq!(send(&queue, &Context { fresh, ..later }).unwrap().reply, Reply::Ok);
+        assert_eq!(send(&queue, &later).unwrap().reply, Reply::Ok);
     }
 }

@@ -95,11 +95,12 @@ pub(crate) fn with_messages(count: u8) -> Queue {
 }
 
 pub(crate) fn context() -> Context {
-    Context { now: NOW, quota: 128, expire_before: None, fresh: Fresh { row: 100, id: message_id(100) } }
+    Context { now: NOW, quota: 128, expire_before: None }
 }
 
-pub(crate) fn body(length: usize) -> Arc<Body> {
-    Body::new(vec![b'x'; length], &Budget::new(0))
+pub(crate) fn sent(length: usize) -> Sent {
+    let body = Body::new(vec![b'x'; length], &Budget::new(0));
+    Sent { row: 100, id: message_id(100), flags: MessageFlags { notify: true }, body }
 }
 
 /// The decision on a command that comes with nothing held.

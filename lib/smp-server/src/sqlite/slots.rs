@@ -1,0 +1,76 @@
+//! Where bodies are kept: in rows that are used again and again.
+//!
+//! Deleting a row of 16 kilobytes makes SQLite rebalance, and so write, its neighbours. Overwriting one with another of
+//! the same size, as those of messages usually are, writes exactly that row. So an acknowledged message only gives its
+//! row up, and the next message takes it. As with any SQLite file, the size is that of the busiest moment.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Result, Transaction};
+use store::rusqlite;
+
+/// The rows of `body` that no message uses. Only the writer uses it, so that it follows the order of writes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slots(Arc<Mutex<Option<Free>>>);
+
+#[derive(Debug)]
+struct Free {
+    rows: Vec<i64>,
+    /// No row has this number or a higher one.
+    next: i64,
+}
+
+impl Slots {
+    /// Reads what is free, so that the first write need not.
+    pub(super) fn read(&self, db: &Connection) -> Result<()> {
+        self.with(db, |_| Ok(()))
+    }
+
+    /// Puts a body into a free row, or a new one, and returns which.
+    pub(super) fn put(&self, tx: &Transaction<'_>, bytes: &[u8]) -> Result<i64> {
+        self.with(tx, |free| match free.rows.pop() {
+            Some(row) => {
+                tx.prepare_cached("UPDATE body SET bytes = ? WHERE id = ?")?.execute((bytes, row))?;
+                Ok(row)
+            }
+            None => {
+                let row = free.next;
+                tx.prepare_cached("INSERT INTO body (id, bytes) VALUES (?, ?)")?.execute((row, bytes))?;
+                free.next = row.saturating_add(1);
+                Ok(row)
+            }
+        })
+    }
+
+    /// The next message may have this row.
+    pub(super) fn give_up(&self, tx: &Transaction<'_>, row: i64) -> Result<()> {
+        self.with(tx, |free| {
+            free.rows.push(row);
+            Ok(())
+        })
+    }
+
+    /// A transaction was undone: what is free has to be read again.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn with<T>(&self, db: &Connection, run: impl FnOnce(&mut Free) -> Result<T>) -> Result<T> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = match free.take() {
+            Some(known) => known,
+            None => read(db)?,
+        };
+        let outcome = run(&mut known);
+        *free = Some(known);
+        outcome
+    }
+}
+
+/// What the database says; lower rows are used first.
+fn read(db: &Connection) -> Result<Free> {
+    let unused = "SELECT id FROM body WHERE id NOT IN (SELECT body FROM message WHERE body NOT NULL) ORDER BY id DESC";
+    let rows = db.prepare(unused)?.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+    let next = db.query_row("SELECT coalesce(max(id), 0) + 1 FROM body", [], |row| row.get(0))?;
+    Ok(Free { rows, next })
+}
