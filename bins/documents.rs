@@ -1,7 +1,7 @@
 //! The documents that the `grp-` binaries hand to each other: bodies from `lib/group`, envelopes from `lib/cli`.
 
 use cli::Document;
-use group::document::{GroupDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument};
+use group::document::{GroupDocument, LinkOfDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ documents! {
     Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
     /// A group with its link.
     Group(GroupDocument) "group" GroupDocument::SECRETS;
+    /// A group, whole or its public part, read for its link only.
+    GroupSeen(LinkOfDocument) "group" &[];
+    /// A verified link, read for the link only: whoever acts on it verifies again.
+    VerifiedLinkSeen(LinkOfDocument) "verified_link" &[];
     /// What a group link says, after every check.
     VerifiedLink(VerifiedLinkDocument) "verified_link" &[];
     /// What was checked of a link that is not verified.

@@ -11,7 +11,7 @@ use cli::{Code, Context, Either, Error, Input, OrError as _, Shape, Step, Timeou
 use group::check::{Check, CheckName, CheckResult};
 use group::document::{LinkReportDocument, VerifiedLinkDocument};
 use group::step::link_verify::{LinkVerification, Verification};
-use grp::documents::{Group, LinkReport, VerifiedLink};
+use grp::documents::{GroupSeen, LinkReport, VerifiedLink, VerifiedLinkSeen};
 use smp::address::ServerAddress;
 
 const TOOL: Tool = Tool {
@@ -23,10 +23,13 @@ const TOOL: Tool = Tool {
         If every check passes, stdout carries the verified link. If one fails, the status is 1 and stdout carries a \
         report that holds the checks and nothing of what the link says.\n\n\
         A relay that cannot be reached is a warning; one whose link says something wrong is a failure.",
-    reads: &[Shape::of::<Group>(), Shape::of::<VerifiedLink>()],
+    reads: &[Shape::of::<GroupSeen>(), Shape::of::<VerifiedLinkSeen>()],
     writes: &[Shape::of::<VerifiedLink>(), Shape::of::<LinkReport>()],
     examples: &[
-        ("Check what was just created", "grp-link-create --state group.json | grp-link-verify | jq .checks"),
+        (
+            "Check what was just created",
+            "grp-link-create prepared.json --out group.json | grp-link-verify | jq .checks",
+        ),
         ("Check a link", "grp-link-verify 'https://smp.example.org/c#…?c=…' | jq .profile"),
     ],
     exit: &[(1, "a check failed, or the server has nothing under this link; stdout carries the report")],
@@ -81,7 +84,7 @@ fn link(args: &Args, ctx: &mut Context) -> Result<ContactShortLink, Error> {
         Some(text) => text.parse().or_error_at(Code::LinkMalformed, "link")?,
         None => {
             let input = Input { file: args.target.as_ref().map(PathBuf::from) };
-            match ctx.read::<Either<Group, VerifiedLink>>(&input)? {
+            match ctx.read::<Either<GroupSeen, VerifiedLinkSeen>>(&input)? {
                 Either::First(group) => group.0.link,
                 Either::Second(verified) => verified.0.link,
             }

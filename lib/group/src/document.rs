@@ -12,7 +12,9 @@ mod verified_link;
 
 pub use group::{GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument};
 pub use owner::OwnerDocument;
-pub use verified_link::{LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument};
+pub use verified_link::{
+    LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
+};
 
 /// The parts of a document do not belong together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

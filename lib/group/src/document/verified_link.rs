@@ -46,6 +46,15 @@ pub struct VerifiedLinkDocument {
     pub verified_at: i64,
 }
 
+/// The part of any document that names a group link: whoever reads links needs no more, and may not have more
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LinkOfDocument {
+    /// The link
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub link: ContactShortLink,
+}
+
 /// The checks of a link that did not pass all of them. Nothing that the link says is in here
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LinkReportDocument {
