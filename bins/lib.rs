@@ -3,15 +3,16 @@
 pub mod documents;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
-use cli::{Code, Context, Error, OrError as _};
+use cli::{Code, Context, Error, OrError as _, Step, Timeout, Trace};
 use crypto::Random;
 use crypto::dh::X25519PrivateKey;
 use net::Blame;
-use net::client::{Client, ClientError, ClientOptions, LinkContent};
-use net::handshake::{ConnectError, ConnectOptions, connect};
+use net::client::{Client, ClientError, ClientOptions, Exchange, LinkContent, Observer};
+use net::handshake::{ClientConnection, ConnectError, ConnectOptions, connect};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use smp::command::BasicAuth;
@@ -45,18 +46,62 @@ pub fn client_error(server: &ServerAddress, error: ClientError) -> Error {
     Error::new(code(error.blame()), error).at(at)
 }
 
-/// Connects to a server for a few commands.
-pub async fn dial(
-    server: &ServerAddress,
+/// Connects to servers for a few commands, and records each of them in the trace.
+pub struct Dialler {
     timeout: Duration,
-    mut random: Box<dyn Random + Send>,
-) -> Result<Client, Error> {
-    let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;
-    let key = X25519PrivateKey::generate(random.as_mut());
-    let options = ConnectOptions { timeout, ..ConnectOptions::default() };
-    let connection = connect(server, &connector, options, key).await.map_err(|error| connect_error(server, error))?;
-    let options = ClientOptions { command_timeout: timeout, ..ClientOptions::default() };
-    Ok(Client::start(connection, options, random).0)
+    random: Box<dyn Random + Send>,
+    record: Record,
+}
+
+/// Where the commands of a session are recorded, and who gives them.
+struct Record {
+    trace: Trace,
+    who: &'static str,
+}
+
+impl Dialler {
+    /// A dialler for one connection that `who` makes; `step` names its randomness.
+    pub fn new(ctx: &mut Context, who: &'static str, step: &str, timeout: Timeout) -> Self {
+        let record = Record { trace: ctx.trace(), who };
+        Dialler { timeout: timeout.duration(), random: ctx.random(step), record }
+    }
+
+    /// Connects to `server`.
+    pub async fn dial(mut self, server: &ServerAddress) -> Result<Client, Error> {
+        let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;
+        let key = X25519PrivateKey::generate(self.random.as_mut());
+        let options = ConnectOptions { timeout: self.timeout, ..ConnectOptions::default() };
+        let connection = connect(server, &connector, options, key).await;
+        let connection = connection.map_err(|error| connect_error(server, error));
+        self.record.connected(server, &connection);
+        let options = ClientOptions { command_timeout: self.timeout, ..ClientOptions::default() };
+        Ok(Client::start(connection?, options, self.random).0.observed_by(self.record.observer(server)))
+    }
+}
+
+impl Record {
+    fn connected(&self, server: &ServerAddress, outcome: &Result<ClientConnection, Error>) {
+        let (outcome, note) = match outcome {
+            Ok(connection) => ("ok", format!("SMP {}", connection.version)),
+            Err(error) => (error.code().name(), String::new()),
+        };
+        let to = &server.to_string();
+        self.trace.step(Step { who: self.who, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
+    }
+
+    fn observer(self, server: &ServerAddress) -> Observer {
+        let to = server.to_string();
+        Arc::new(move |exchange: &Exchange<'_>| {
+            let name = format!("smp_{}", exchange.command.to_lowercase());
+            let (outcome, note) = match exchange.outcome {
+                Some(Ok(_)) => ("ok", String::new()),
+                Some(Err(error)) => (code(error.blame()).name(), error.to_string()),
+                None => (Code::TimedOut.name(), String::new()),
+            };
+            let bytes = Some(exchange.sent);
+            self.trace.step(Step { who: self.who, to: &to, name: &name, bytes, outcome, note: &note });
+        })
+    }
 }
 
 /// What stands behind a link, ready to be read.

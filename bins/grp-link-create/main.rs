@@ -12,6 +12,7 @@ use group::identity::OwnerIdentity;
 use group::step::link_create::{
     GroupContents, GroupLink, GroupLinkRequest, LinkCreateError, PreparedGroupLink, QueueAccess,
 };
+use grp::Dialler;
 use grp::documents::{Group, Owner};
 
 const TOOL: Tool = Tool {
@@ -42,6 +43,9 @@ const TOOL: Tool = Tool {
     protocols: &[("SMP", "15-18")],
     ..Tool::NEW
 };
+
+/// Who acts, in the trace.
+const OWNER: &str = "owner";
 
 fn main() -> ExitCode {
     cli::main(&TOOL, run)
@@ -77,7 +81,7 @@ fn prepare(args: &Args, owner: Owner, ctx: &mut Context) -> Result<PreparedGroup
     let request = GroupLinkRequest { group_type: args.group_type(), profile: args.profile.create()?, server };
     let prepared = PreparedGroupLink::prepare(owner, request, now(ctx), ctx.random("link_prepare").as_mut());
     let prepared = prepared.map_err(profile_error)?;
-    ctx.trace().step(Step { who: "owner", name: "link_prepare", outcome: "ok", ..Step::default() });
+    ctx.trace().step(Step { who: OWNER, name: "link_prepare", outcome: "ok", ..Step::default() });
     Ok(prepared)
 }
 
@@ -89,8 +93,8 @@ fn create(args: &Args, prepared: PreparedGroupLink, state: &State, ctx: &mut Con
     }
     let server = prepared.group().server().address.clone();
     let _progress = ctx.progress(format!("creating the link on {server}"));
-    let (random, now, timeout) = (ctx.random("connect"), now(ctx), args.timeout.duration());
-    let outcome = cli::block_on(server::create(prepared, now, timeout, random));
+    let dialler = Dialler::new(ctx, OWNER, "connect", args.timeout);
+    let outcome = cli::block_on(server::create(prepared, now(ctx), dialler));
     trace(ctx, "link_create", &server.to_string(), outcome.as_ref().err());
     let link = outcome?;
     if link.queue().access.is_none() {
@@ -118,8 +122,8 @@ fn update(args: &Args, link: GroupLink, state: &State, ctx: &mut Context) -> Res
     state.save(&document)?;
     let server = link.group().server().address.clone();
     let _progress = ctx.progress(format!("updating the link on {server}"));
-    let (random, timeout) = (ctx.random("connect"), args.timeout.duration());
-    let outcome = cli::block_on(server::update(&link, &recipient_id, timeout, random));
+    let dialler = Dialler::new(ctx, OWNER, "connect", args.timeout);
+    let outcome = cli::block_on(server::update(&link, &recipient_id, dialler));
     trace(ctx, "link_update", &server.to_string(), outcome.as_ref().err());
     outcome.map(|()| document)
 }
@@ -134,5 +138,5 @@ fn profile_error(error: LinkCreateError) -> Error {
 
 fn trace(ctx: &Context, name: &str, server: &str, error: Option<&Error>) {
     let outcome = error.map_or("ok", |error| error.code().name());
-    ctx.trace().step(Step { who: "owner", to: server, name, outcome, ..Step::default() });
+    ctx.trace().step(Step { who: OWNER, to: server, name, outcome, ..Step::default() });
 }

@@ -1,21 +1,14 @@
 //! What `grp-link-create` does with the server.
 
-use std::time::Duration;
-
 use cli::{Code, Error, OrError as _};
-use crypto::Random;
 use group::step::link_create::{GroupLink, PreparedGroupLink};
+use grp::Dialler;
 use net::client::{Client, ClientError};
 use smp::id::RecipientId;
 
 /// Creates the link, or finds that an earlier run did.
-pub(crate) async fn create(
-    prepared: PreparedGroupLink,
-    now: i64,
-    timeout: Duration,
-    random: Box<dyn Random + Send>,
-) -> Result<GroupLink, Error> {
-    let client = grp::dial(&prepared.group().server().address, timeout, random).await?;
+pub(crate) async fn create(prepared: PreparedGroupLink, now: i64, dialler: Dialler) -> Result<GroupLink, Error> {
+    let client = dialler.dial(&prepared.group().server().address).await?;
     let created = new_queue(&client, prepared, now).await;
     client.close().await;
     created
@@ -44,14 +37,9 @@ async fn new_queue(client: &Client, prepared: PreparedGroupLink, now: i64) -> Re
 }
 
 /// Writes what the link is to say from now on.
-pub(crate) async fn update(
-    link: &GroupLink,
-    recipient_id: &RecipientId,
-    timeout: Duration,
-    random: Box<dyn Random + Send>,
-) -> Result<(), Error> {
+pub(crate) async fn update(link: &GroupLink, recipient_id: &RecipientId, dialler: Dialler) -> Result<(), Error> {
     let server = &link.group().server().address;
-    let client = grp::dial(server, timeout, random).await?;
+    let client = dialler.dial(server).await?;
     let (link_id, data) = link.link_data();
     let written = client.set_link(recipient_id, &link_id, data, &link.group().recipient_key()).await;
     client.close().await;

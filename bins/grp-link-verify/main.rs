@@ -12,6 +12,7 @@ use group::check::{Check, CheckName, CheckResult};
 use group::document::{LinkReportDocument, VerifiedLinkDocument};
 use group::step::link_verify::{LinkVerification, Verification};
 use grp::documents::{GroupSeen, LinkReport, VerifiedLink, VerifiedLinkSeen};
+use retrieve::READER;
 use smp::address::ServerAddress;
 
 const TOOL: Tool = Tool {
@@ -65,7 +66,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<VerifiedLink, Error> {
     }
     let failed = checks.iter().find(|check| check.result == CheckResult::Failed).map(failure);
     let outcome = failed.as_ref().map_or("ok", |error| error.code().name());
-    ctx.trace().step(Step { who: "reader", name: "link_verify", outcome, ..Step::default() });
+    ctx.trace().step(Step { who: READER, name: "link_verify", outcome, ..Step::default() });
     match (verified, failed) {
         (Some(verified), None) => Ok(VerifiedLink(VerifiedLinkDocument::new(&verified, checks, now(ctx)))),
         (_, failed) => {
@@ -100,7 +101,7 @@ fn link(args: &Args, ctx: &mut Context) -> Result<ContactShortLink, Error> {
 
 /// Without the group link there is nothing to report on; relay links may be missing.
 fn verify(link: ContactShortLink, args: &Args, ctx: &mut Context) -> Result<Verification, Error> {
-    let timeout = args.timeout.duration();
+    let timeout = args.timeout;
     let mut verification = LinkVerification::start(link);
     let group = retrieve::all(verification.to_fetch(), timeout, ctx)?;
     let reachable = |outcome: Result<RetrievedLinkData, Error>| match outcome {

@@ -1,24 +1,25 @@
 //! How `grp-link-verify` gets link data from servers.
 
-use std::time::Duration;
-
 use agent::link_read::RetrievedLinkData;
-use cli::{Code, Context, Error, Step};
-use crypto::Random;
+use cli::{Code, Context, Error, Step, Timeout};
 use group::step::link_verify::Fetch;
+use grp::Dialler;
 use net::client::ClientError;
+
+/// Who acts, in the trace.
+pub(crate) const READER: &str = "reader";
 
 /// Retrieves links at the same time, so that many dead relays take no longer than one.
 pub(crate) fn all(
     wanted: Vec<Fetch>,
-    timeout: Duration,
+    timeout: Timeout,
     ctx: &mut Context,
 ) -> Result<Vec<Result<RetrievedLinkData, Error>>, Error> {
-    let wanted: Vec<_> = wanted.into_iter().map(|wanted| (wanted, ctx.random("fetch"))).collect();
+    let wanted: Vec<_> =
+        wanted.into_iter().map(|wanted| (wanted, Dialler::new(ctx, READER, "fetch", timeout))).collect();
     let servers: Vec<String> = wanted.iter().map(|(wanted, _)| wanted.link.server.to_string()).collect();
     let outcomes = cli::block_on(async {
-        let tasks: Vec<_> =
-            wanted.into_iter().map(|(wanted, random)| tokio::spawn(one(wanted, timeout, random))).collect();
+        let tasks: Vec<_> = wanted.into_iter().map(|(wanted, dialler)| tokio::spawn(one(wanted, dialler))).collect();
         let mut outcomes = Vec::new();
         for task in tasks {
             outcomes.push(task.await.unwrap_or_else(|_| Err(Error::bug("a retrieval failed"))));
@@ -27,14 +28,14 @@ pub(crate) fn all(
     })?;
     for (server, outcome) in servers.iter().zip(&outcomes) {
         let outcome = outcome.as_ref().map_or_else(|error| error.code().name(), |_| "ok");
-        ctx.trace().step(Step { who: "reader", to: server, name: "link_retrieve", outcome, ..Step::default() });
+        ctx.trace().step(Step { who: READER, to: server, name: "link_retrieve", outcome, ..Step::default() });
     }
     Ok(outcomes)
 }
 
-async fn one(wanted: Fetch, timeout: Duration, random: Box<dyn Random + Send>) -> Result<RetrievedLinkData, Error> {
+async fn one(wanted: Fetch, dialler: Dialler) -> Result<RetrievedLinkData, Error> {
     let server = &wanted.link.server;
-    let client = grp::dial(server, timeout, random).await?;
+    let client = dialler.dial(server).await?;
     let content = client.get_link(&wanted.link_id).await;
     client.close().await;
     match content {

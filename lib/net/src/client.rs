@@ -9,6 +9,7 @@
 
 mod error;
 mod events;
+mod observe;
 mod operations;
 mod request;
 mod run;
@@ -27,11 +28,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use error::{ClientError, Violation};
 pub use events::{Event, Events};
+pub use observe::{Exchange, Observer};
 pub use operations::{LinkContent, Message};
 pub use request::{PendingResponse, Request};
 pub use run::End;
 
 use crate::handshake::ClientConnection;
+use observe::Observation;
 
 /// How a client behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,7 @@ impl Default for ClientOptions {
 pub struct Client {
     outgoing: mpsc::Sender<Outgoing>,
     shared: Arc<Shared>,
+    observer: Option<Observer>,
 }
 
 /// A transmission on its way to the writer.
@@ -119,7 +123,12 @@ impl Client {
         let events = Events::new(shared.clone());
         let run = run::Run { shared: shared.clone(), options, queue, pings: outgoing.downgrade(), stopped };
         tokio::spawn(run.run(connection.reader, connection.writer));
-        (Client { outgoing, shared }, events)
+        (Client { outgoing, shared, observer: None }, events)
+    }
+
+    /// Tells `observer` of every command given through this handle and its clones.
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Client { observer: Some(observer), ..self }
     }
 
     /// The agreed version.
@@ -145,11 +154,12 @@ impl Client {
         if request::subscribes(command) {
             self.shared.subscribed.store(true, Ordering::Relaxed);
         }
+        let observation = Observation::new(self.observer.clone(), command.tag(), transmission.len());
         let (sender, receiver) = oneshot::channel();
         let waiter = Waiter { entity_id, response: sender };
         let outgoing = Outgoing { corr_id: corr_id.clone(), transmission, waiter };
         self.outgoing.send(outgoing).await.map_err(|_| ClientError::NotSent)?;
-        Ok(PendingResponse::new(corr_id, receiver, self.shared.clone()))
+        Ok(PendingResponse::new(corr_id, receiver, self.shared.clone(), observation))
     }
 
     /// Sends what is queued, says goodbye and waits until the session has ended.

@@ -8,6 +8,7 @@ use smp::id::{CorrId, EntityId};
 use smp::response::Response;
 use tokio::sync::oneshot;
 
+use super::observe::Observation;
 use super::{ClientError, Shared};
 
 /// A command with what it is about and what authorises it.
@@ -56,6 +57,7 @@ pub struct PendingResponse {
     corr_id: CorrId,
     receiver: oneshot::Receiver<Result<Response, ClientError>>,
     shared: Arc<Shared>,
+    observation: Option<Observation>,
 }
 
 impl PendingResponse {
@@ -63,17 +65,23 @@ impl PendingResponse {
         corr_id: CorrId,
         receiver: oneshot::Receiver<Result<Response, ClientError>>,
         shared: Arc<Shared>,
+        observation: Observation,
     ) -> Self {
-        PendingResponse { corr_id, receiver, shared }
+        PendingResponse { corr_id, receiver, shared, observation: Some(observation) }
     }
 
     /// Waits for the response, without a time limit of its own. An `ERR` is [`ClientError::Refused`].
     pub async fn response(mut self) -> Result<Response, ClientError> {
         // A sender dropped unused is a command that never left the queue.
-        match (&mut self.receiver).await.unwrap_or(Err(ClientError::NotSent))? {
+        let answer = (&mut self.receiver).await.unwrap_or(Err(ClientError::NotSent));
+        let outcome = answer.and_then(|response| match response {
             Response::Err(error) => Err(ClientError::Refused(error)),
             response => Ok(response),
+        });
+        if let Some(observation) = self.observation.take() {
+            observation.ended(&outcome);
         }
+        outcome
     }
 }
 

@@ -1,0 +1,50 @@
+//! Watching the commands of a session, for a record of the protocol step by step.
+
+use std::sync::Arc;
+
+use smp::response::Response;
+
+use super::ClientError;
+
+/// A command and what came of it.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// The command's tag.
+    pub command: &'static str,
+    /// Bytes of its transmission.
+    pub sent: usize,
+    /// The response, why there is none, or nothing when the caller stopped waiting.
+    pub outcome: Option<&'a Result<Response, ClientError>>,
+}
+
+/// Told of every exchange when it ends. Must not block.
+pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
+
+/// One exchange under observation; reports exactly once.
+pub(super) struct Observation {
+    observer: Option<Observer>,
+    command: &'static str,
+    sent: usize,
+}
+
+impl Observation {
+    pub(super) fn new(observer: Option<Observer>, command: &'static str, sent: usize) -> Self {
+        Observation { observer, command, sent }
+    }
+
+    pub(super) fn ended(mut self, outcome: &Result<Response, ClientError>) {
+        self.report(Some(outcome));
+    }
+
+    fn report(&mut self, outcome: Option<&Result<Response, ClientError>>) {
+        if let Some(observer) = self.observer.take() {
+            observer(&Exchange { command: self.command, sent: self.sent, outcome });
+        }
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.report(None);
+    }
+}
