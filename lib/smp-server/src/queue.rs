@@ -95,6 +95,8 @@ impl Message {
 /// One change of one queue, in memory and on disk alike.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
+    /// A new delivery secret was agreed.
+    Rekeyed(SharedSecret),
     /// The sender's key was set.
     Secured(AuthPublicKey),
     /// The recipient's keys were replaced.
@@ -150,6 +152,7 @@ impl Queue {
     /// Makes one change. Deleting is up to whoever holds the queue.
     pub fn apply(&mut self, change: &Change) {
         match change {
+            Change::Rekeyed(secret) => self.delivery_secret = secret.clone(),
             Change::Secured(key) => self.sender_key = Some(*key),
             Change::RecipientKeys(keys) => self.recipient_keys = keys.clone(),
             Change::LinkSet(id, data) => self.link = Some(Box::new(Link::of(id.clone(), data))),

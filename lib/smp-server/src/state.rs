@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crypto::dh::X25519PublicKey;
 use crypto::random;
 use smp::command::{Command, NewQueue};
 use smp::error::{BlockingInfo, Error};
@@ -22,14 +23,27 @@ use crate::events::DelayedEvents;
 use crate::holdings::Holdings;
 use crate::metrics::{Gauges, Metrics};
 use crate::outbox::{Outbox, Outgoing};
-use crate::queue::{Change, Message};
+use crate::queue::{Change, Message, Queue};
 use crate::queue_store::{QueueStore, Share};
 use crate::random::SystemRandom;
 use crate::registry::{Entry, Live, Registry};
+use crate::step::new::Created;
 use crate::step::{self, Context, Reply, Request, Sent};
 use crate::subscription::{self, Holding};
 use crate::unsupported;
 use crate::verify::Verified;
+
+fn queue_ids(queue: &Queue, dh_key: X25519PublicKey) -> QueueIds {
+    QueueIds {
+        recipient_id: queue.recipient_id.clone(),
+        sender_id: queue.sender_id.clone(),
+        dh_key,
+        mode: queue.mode,
+        link_id: queue.link.as_deref().map(|link| link.id.clone()),
+        service_id: None,
+        notifier: None,
+    }
+}
 
 /// Everything that connections share.
 #[derive(Debug)]
@@ -176,29 +190,46 @@ impl State {
     ) -> Result<QueueIds, Error> {
         self.config.admission.check(new.basic_auth.as_ref())?;
         let subscribe = new.subscribe;
-        let created = step::new::new(corr_id, new, self.config.clock.now(), &mut SystemRandom)?;
-        let mut queue = created.queue;
-        queue.row = self.next_queue.fetch_add(1, Ordering::Relaxed);
-        let ids = QueueIds {
-            recipient_id: queue.recipient_id.clone(),
-            sender_id: queue.sender_id.clone(),
-            dh_key: created.dh_key,
-            mode: queue.mode,
-            link_id: queue.link.as_deref().map(|link| link.id.clone()),
-            service_id: None,
-            notifier: None,
-        };
-        let entry = Entry::new(queue.clone());
+        let mut created = step::new::new(corr_id, new, self.config.clock.now(), &mut SystemRandom)?;
+        created.queue.row = self.next_queue.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry::new(created.queue.clone());
         let mut live = entry.lock();
         if !self.registry.insert(&entry, &live) {
-            return Err(Error::Auth);
+            drop(live);
+            return self.try_repeat(created, subscribe, holdings, share, after);
         }
-        live.written = self.store.create(queue, created.link_data, share.clone());
+        let ids = queue_ids(&created.queue, created.dh_key);
+        live.written = self.store.create(created.queue, created.link_data, share.clone());
         *after = live.written;
         if subscribe {
             holdings.subscribe(&entry, &mut live, false, &self.events);
         }
         Ok(ids)
+    }
+
+    /// The IDs that the client chose are taken: by a stranger, or by its own first attempt.
+    fn try_repeat(
+        &self,
+        created: Created,
+        subscribe: bool,
+        holdings: &mut Holdings,
+        share: &Share,
+        after: &mut Ticket,
+    ) -> Result<QueueIds, Error> {
+        let dh_key = created.dh_key;
+        let entry = self.registry.senders.get(&created.queue.sender_id).ok_or(Error::Auth)?;
+        let live = &mut *entry.lock();
+        *after = live.written;
+        if live.deleted {
+            return Err(Error::Auth);
+        }
+        let changes = step::new::repeat(&live.queue, created)?;
+        self.make(&entry, live, changes, share);
+        *after = live.written;
+        if subscribe {
+            holdings.subscribe(&entry, live, false, &self.events);
+        }
+        Ok(queue_ids(&live.queue, dh_key))
     }
 
     /// Also an error may rest on a write that is not durable yet.

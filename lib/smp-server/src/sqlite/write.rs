@@ -36,6 +36,9 @@ pub(super) fn create(tx: &Transaction<'_>, queue: &Queue, link_data: Option<&Lin
 
 pub(super) fn change(tx: &Transaction<'_>, slots: &Slots, row: i64, change: &Change) -> Result<()> {
     match change {
+        Change::Rekeyed(secret) => {
+            set(tx, "UPDATE queue SET delivery_secret = ? WHERE id = ?", secret.expose().as_slice(), row)
+        }
         Change::Secured(key) => set(tx, "UPDATE queue SET sender_key = ? WHERE id = ?", key.to_der(), row),
         Change::RecipientKeys(list) => set(tx, "UPDATE queue SET recipient_keys = ? WHERE id = ?", keys(list), row),
         Change::LinkSet(id, data) => set_link(tx, row, id, data),

@@ -7,7 +7,7 @@ use smp::error::{CommandError, Error};
 use smp::id::{CorrId, LinkId, RecipientId, SenderId};
 
 use super::DAY;
-use crate::queue::{Link, Queue};
+use crate::queue::{Change, Link, Queue};
 
 /// Who may create queues.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +71,30 @@ pub fn new(corr_id: &CorrId, new: NewQueue, now: i64, random: &mut dyn Random) -
     Ok(Created { queue, dh_key: server_key.public(), link_data: link.map(|(_, data)| data) })
 }
 
+/// What a repeated `NEW` does to the queue that the first one made, whose answer may have been lost on the way.
+///
+/// The author is recognised by the queue's key, which authorised the command, and by the link, which only it can have
+/// made. The server's half of the delivery secret was not kept, so the secret is agreed anew; that is harmless only
+/// while nothing has happened to the queue. Everything else is the conflict that it is for other servers.
+pub fn repeat(existing: &Queue, created: Created) -> Result<Vec<Change>, Error> {
+    let Created { queue, link_data: Some(data), .. } = created else { return Err(Error::Auth) };
+    let (Some(link), Some(wanted)) = (existing.link.as_deref(), queue.link.as_deref()) else {
+        return Err(Error::Auth);
+    };
+    let same_link = link.fixed_hash == wanted.fixed_hash && (link.id == wanted.id || !existing.is_contact());
+    let same_author = (&existing.sender_id, &existing.recipient_keys, existing.mode)
+        == (&queue.sender_id, &queue.recipient_keys, queue.mode);
+    let unused = existing.sender_key.is_none()
+        && existing.messages.is_empty()
+        && !existing.suspended
+        && existing.blocked.is_none();
+    if same_link && same_author && unused {
+        Ok(vec![Change::Rekeyed(queue.delivery_secret), Change::LinkSet(link.id.clone(), data)])
+    } else {
+        Err(Error::Auth)
+    }
+}
+
 /// A client may choose only the sender ID that its correlation ID determines, so it cannot probe for existing ones.
 fn chosen(sender_id: SenderId, corr_id: &CorrId) -> Result<SenderId, Error> {
     if sender_id == SenderId::from_corr_id(corr_id) { Ok(sender_id) } else { Err(CommandError::Prohibited.into()) }
@@ -126,6 +150,32 @@ mod tests {
         let contact = create(Some(contact)).unwrap();
         assert_eq!(contact.queue.link.unwrap().id, link_id(7));
         assert_eq!((contact.queue.sender_id, contact.link_data), (sender_id, Some(link_data(1, 2))));
+    }
+
+    fn contact(link: u8, fixed: u8) -> Created {
+        let sender_id = SenderId::from_corr_id(&corr_id());
+        create(Some(QueueRequest::Contact(Some((link_id(link), sender_id, link_data(fixed, 2)))))).unwrap()
+    }
+
+    #[test]
+    fn a_repeated_new_agrees_on_a_new_secret_for_the_same_queue() {
+        let again = contact(7, 1);
+        let secret = again.queue.delivery_secret.clone();
+        let changes = vec![Change::Rekeyed(secret), Change::LinkSet(link_id(7), link_data(1, 2))];
+        assert_eq!(repeat(&contact(7, 1).queue, again), Ok(changes));
+    }
+
+    #[test]
+    fn a_new_that_differs_or_comes_too_late_is_a_conflict() {
+        let existing = contact(7, 1).queue;
+        let conflict = |existing: &Queue, again| assert_eq!(repeat(existing, again), Err(Error::Auth));
+        conflict(&existing, contact(8, 1));
+        conflict(&existing, contact(7, 2));
+        conflict(&existing, create(Some(QueueRequest::Contact(None))).unwrap());
+        conflict(&Queue { recipient_keys: Box::new([auth_key(2)]), ..existing.clone() }, contact(7, 1));
+        conflict(&Queue { sender_key: Some(auth_key(3)), ..existing.clone() }, contact(7, 1));
+        conflict(&Queue { suspended: true, ..existing.clone() }, contact(7, 1));
+        conflict(&Queue { link: None, ..existing }, contact(7, 1));
     }
 
     #[test]

@@ -62,6 +62,23 @@ async fn smp_56_a_contact_link_has_the_link_id_that_its_owner_chose() {
     assert_eq!(create_as(&mut peer, ed25519(), taken, corr_id, true).await.err(), Some(Error::Auth));
 }
 
+/// The answer to the first may have been lost; other servers answer the second with `AUTH`.
+#[tokio::test]
+async fn a_repeated_creation_gives_its_author_the_same_queue() {
+    let server = Server::start().await;
+    let (mut peer, mut sender) = (server.connect().await, server.connect().await);
+    let (key, corr_id, link_id) = (ed25519(), fresh(), LinkId::from(random_bytes()));
+    let sender_id = SenderId::from_corr_id(&corr_id);
+    let request = || Some(QueueRequest::Contact(Some((link_id.clone(), sender_id.clone(), link_data(1, 1)))));
+    let first = create_as(&mut peer, key.clone(), request(), corr_id.clone(), true).await.unwrap();
+    let second = create_as(&mut peer, key.clone(), request(), corr_id.clone(), true).await.unwrap();
+    assert_eq!((&second.recipient_id, &second.link_id), (&first.recipient_id, &first.link_id));
+    assert_eq!(second.send(&mut sender, b"hello").await, Response::Ok);
+    assert_eq!(second.pushed(&mut peer).await.body(), b"hello");
+    let late = create_as(&mut peer, key, request(), corr_id, true).await;
+    assert_eq!(late.err(), Some(Error::Auth), "the queue has been used");
+}
+
 #[tokio::test]
 async fn smp_57_an_invitation_is_read_by_who_secures_its_queue() {
     let server = Server::start().await;
