@@ -67,8 +67,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     // Each connection is a descriptor; the limit that users start with is meant for other programs.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let password = args.password_file.as_deref().map(|path| password(path, ctx)).transpose()?;
-    let acceptor = Acceptor::new(identity(&args, ctx)?).or_error(Code::Bug)?;
+    // First, because the store is locked: no other start can make the certificates at the same time.
     let store = SqliteStore::open(&args.store.0).or_error_at(Code::StoreFailed, args.store.0.display())?;
+    let acceptor = Acceptor::new(identity(&args, ctx)?).or_error(Code::Bug)?;
     let state = State::load(Arc::new(store), args.config(password)).or_error(Code::StoreFailed)?;
     cli::serve(|shutdown| async move {
         let sockets = Sockets::bind(&args).await?;
@@ -84,9 +85,9 @@ fn identity(args: &Args, ctx: &mut Context) -> Result<ServerIdentity, Error> {
     let identity = if files.exist() {
         files.load(now)
     } else {
-        std::fs::create_dir_all(&args.identity).or_error_at(Code::FileFailed, args.identity.display())?;
         let host = hosts(&args.host, args.listen).first().map(Host::to_plain).unwrap_or_default();
-        files.create(args.algorithm.into(), &host, now, ctx.random("smp_serve_identity").as_mut())
+        let mut random = ctx.random("smp_serve_identity");
+        IdentityFiles::create_in_dir(&args.identity, args.algorithm.into(), &host, now, random.as_mut())
     };
     let identity = identity.or_error_at(Code::FileFailed, args.identity.display())?;
     if files.ca_key.exists() {

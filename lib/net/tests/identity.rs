@@ -98,6 +98,29 @@ fn an_identity_is_never_overwritten() {
 }
 
 #[test]
+fn a_directory_appears_whole_even_if_a_creation_was_cut_off_before() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("a").join("identity");
+    let draft = place.path().join("a").join("identity.new");
+    fs::create_dir_all(&draft).unwrap();
+    fs::write(draft.join("ca.key"), "of a creation that was cut off").unwrap();
+    let created = IdentityFiles::create_in_dir(&dir, Algorithm::Ed25519, "a", now(), &mut random("1")).unwrap();
+    assert_eq!(IdentityFiles::in_dir(&dir).load(now()).unwrap().fingerprint(), created.fingerprint());
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(!draft.exists());
+}
+
+#[test]
+fn a_directory_that_is_there_may_hold_other_files() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("password"), "secret").unwrap();
+    IdentityFiles::create_in_dir(dir.path(), Algorithm::Ed25519, "a", now(), &mut random("1")).unwrap();
+    IdentityFiles::in_dir(dir.path()).load(now()).unwrap();
+    let again = IdentityFiles::create_in_dir(dir.path(), Algorithm::Ed25519, "a", now(), &mut random("2"));
+    assert!(matches!(again, Err(FileError::Io { .. })));
+}
+
+#[test]
 fn a_server_runs_without_the_authoritys_key_but_not_with_another_authority() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let files = IdentityFiles::in_dir(dir.path());

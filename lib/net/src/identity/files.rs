@@ -7,9 +7,9 @@
 //! | `server.key`, `server.crt` | the leaf |
 //! | `fingerprint` | what the address must say; the server refuses to start if `ca.crt` says otherwise |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use codec::text;
@@ -97,6 +97,28 @@ impl IdentityFiles {
         Ok(identity)
     }
 
+    /// Creates a new identity in the usual files of `dir`.
+    ///
+    /// If there is no such directory yet, it appears with all its files in it: a creation that was cut off can be
+    /// repeated. Nobody else may create the same one meanwhile.
+    pub fn create_in_dir(
+        dir: &Path,
+        algorithm: Algorithm,
+        host: &str,
+        now: i64,
+        random: &mut dyn Random,
+    ) -> Result<ServerIdentity, FileError> {
+        if dir.exists() {
+            return Self::in_dir(dir).create(algorithm, host, now, random);
+        }
+        let draft = new_draft_dir(dir)?;
+        let identity = Self::in_dir(&draft).create(algorithm, host, now, random)?;
+        sync_dir(&draft)?;
+        fs::rename(&draft, dir).map_err(at(dir))?;
+        sync_dir(parent(dir))?;
+        Ok(identity)
+    }
+
     /// Loads what a server needs to run; the authority's key is not touched. A missing fingerprint file is accepted.
     pub fn load(&self, now: i64) -> Result<ServerIdentity, FileError> {
         let (certificate, key) = (read(&self.certificate)?, read(&self.key)?);
@@ -134,11 +156,34 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     store(&mut file, bytes).map_err(at(path))
 }
 
+/// An empty directory beside `dir`, to be renamed to it. One that a creation has left behind is of no use to anybody.
+fn new_draft_dir(dir: &Path) -> Result<PathBuf, FileError> {
+    let draft = draft_of(dir);
+    if draft.exists() {
+        fs::remove_dir_all(&draft).map_err(at(&draft))?;
+    }
+    fs::create_dir_all(parent(dir)).map_err(at(dir))?;
+    DirBuilder::new().mode(0o700).create(&draft).map_err(at(&draft))?;
+    Ok(draft)
+}
+
+fn sync_dir(dir: &Path) -> Result<(), FileError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
 /// Replaces a file as a whole: it has the old or the new bytes, whatever happens.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let draft = PathBuf::from(name);
+    let draft = draft_of(path);
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(at(&draft))?;
     store(&mut file, bytes).map_err(at(&draft))?;
