@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crypto::authorize::AuthPrivateKey;
+use crypto::certificate::Fingerprint;
 use crypto::dh::{SharedSecret, X25519PrivateKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey};
 use crypto::{BoxKey, random};
@@ -113,13 +114,7 @@ impl Server {
     }
 
     pub(crate) async fn connect_at(&self, version: u16) -> Peer {
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        let options = ConnectOptions { versions: codec::VersionRange::single(version), ..ConnectOptions::default() };
-        let connector = Connector::new().unwrap();
-        let key = X25519PrivateKey::generate(&mut SystemRandom);
-        let connection = connect_over(tcp, self.identity.fingerprint(), &connector, options, key).await.unwrap();
-        assert_eq!(connection.version, version);
-        Peer { connection, received: VecDeque::new() }
+        Peer::connect(self.address, self.identity.fingerprint(), version).await
     }
 }
 
@@ -144,6 +139,16 @@ pub(crate) struct Sent {
 }
 
 impl Peer {
+    pub(crate) async fn connect(address: SocketAddr, fingerprint: &Fingerprint, version: u16) -> Self {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let options = ConnectOptions { versions: codec::VersionRange::single(version), ..ConnectOptions::default() };
+        let connector = Connector::new().unwrap();
+        let key = X25519PrivateKey::generate(&mut SystemRandom);
+        let connection = connect_over(tcp, fingerprint, &connector, options, key).await.unwrap();
+        assert_eq!(connection.version, version);
+        Peer { connection, received: VecDeque::new() }
+    }
+
     pub(crate) fn version(&self) -> u16 {
         self.connection.version
     }
