@@ -165,6 +165,8 @@ fn profile(method: SslMethod) -> Result<SslContextBuilder, ErrorStack> {
     context.set_num_tickets(0)?;
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_verify(SslVerifyMode::NONE);
+    // A record takes one read from the socket instead of one for its header and one or more for the rest.
+    context.set_read_ahead(true);
     // Idle connections give their record buffers back; the others are what asynchronous streams need.
     context.set_mode(
         SslMode::RELEASE_BUFFERS
