@@ -121,6 +121,11 @@ pub fn server_address(flag: &str, text: &str) -> Result<ServerAddress, Error> {
     }
 }
 
+/// The time of the run in Unix seconds, as protocols have it.
+pub fn now(ctx: &Context) -> i64 {
+    i64::try_from(ctx.now()).unwrap_or(i64::MAX)
+}
+
 /// Reads a server's password from a file.
 pub fn password_from_file(path: &Path, ctx: &mut Context) -> Result<BasicAuth, Error> {
     let bytes = ctx.secret_file(path)?;

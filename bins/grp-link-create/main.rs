@@ -79,7 +79,7 @@ fn prepare(args: &Args, owner: Owner, ctx: &mut Context) -> Result<PreparedGroup
     let owner = OwnerIdentity::try_from(owner.0).or_error_at(Code::FieldInvalid, "owner")?;
     let server = args.server(ctx)?;
     let request = GroupLinkRequest { group_type: args.group_type(), profile: args.profile.create()?, server };
-    let prepared = PreparedGroupLink::prepare(owner, request, now(ctx), ctx.random("link_prepare").as_mut());
+    let prepared = PreparedGroupLink::prepare(owner, request, grp::now(ctx), ctx.random("link_prepare").as_mut());
     let prepared = prepared.map_err(profile_error)?;
     ctx.trace().step(Step { who: OWNER, name: "link_prepare", outcome: "ok", ..Step::default() });
     Ok(prepared)
@@ -94,7 +94,7 @@ fn create(args: &Args, prepared: PreparedGroupLink, state: &State, ctx: &mut Con
     let server = prepared.group().server().address.clone();
     let _progress = ctx.progress(format!("creating the link on {server}"));
     let dialler = Dialler::new(ctx, OWNER, "connect", args.timeout);
-    let outcome = cli::block_on(server::create(prepared, now(ctx), dialler));
+    let outcome = cli::block_on(server::create(prepared, grp::now(ctx), dialler));
     trace(ctx, "link_create", &server.to_string(), outcome.as_ref().err());
     let link = outcome?;
     if link.queue().access.is_none() {
@@ -126,10 +126,6 @@ fn update(args: &Args, link: GroupLink, state: &State, ctx: &mut Context) -> Res
     let outcome = cli::block_on(server::update(&link, &recipient_id, dialler));
     trace(ctx, "link_update", &server.to_string(), outcome.as_ref().err());
     outcome.map(|()| document)
-}
-
-fn now(ctx: &Context) -> i64 {
-    i64::try_from(ctx.now()).unwrap_or(i64::MAX)
 }
 
 fn profile_error(error: LinkCreateError) -> Error {

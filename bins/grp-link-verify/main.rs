@@ -68,9 +68,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<VerifiedLink, Error> {
     let outcome = failed.as_ref().map_or("ok", |error| error.code().name());
     ctx.trace().step(Step { who: READER, name: "link_verify", outcome, ..Step::default() });
     match (verified, failed) {
-        (Some(verified), None) => Ok(VerifiedLink(VerifiedLinkDocument::new(&verified, checks, now(ctx)))),
+        (Some(verified), None) => Ok(VerifiedLink(VerifiedLinkDocument::new(&verified, checks, grp::now(ctx)))),
         (_, failed) => {
-            ctx.emit(&LinkReport(LinkReportDocument { link, checks, checked_at: now(ctx) }))?;
+            ctx.emit(&LinkReport(LinkReportDocument { link, checks, checked_at: grp::now(ctx) }))?;
             Err(failed.unwrap_or_else(|| Error::bug("a link that failed no check is not verified")))
         }
     }
@@ -117,10 +117,6 @@ fn verify(link: ContactShortLink, args: &Args, ctx: &mut Context) -> Result<Veri
 
 fn said(outcome: Result<RetrievedLinkData, Error>) -> Result<RetrievedLinkData, String> {
     outcome.map_err(|error| error.to_string())
-}
-
-fn now(ctx: &Context) -> i64 {
-    i64::try_from(ctx.now()).unwrap_or(i64::MAX)
 }
 
 /// The code tells scripts what kind of lie it was.

@@ -9,11 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Code, Context, Document, Error, OrError, Shape, Timeout, Tool};
+use cli::{Code, Context, Document, Error, Shape, Timeout, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smp::address::ServerAddress;
-use smp::command::{BasicAuth, MAX_BODY};
+use smp::command::MAX_BODY;
 
 const TOOL: Tool = Tool {
     name: "smp-bench",
@@ -169,12 +168,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<Load, Error> {
 
 fn plan(args: &Args, ctx: &mut Context) -> Result<load::Plan, Error> {
     debug_assert_eq!(MAX_BODY, 16_048, "the limit of --size");
-    let server: ServerAddress = args.server.parse().or_error_at(Code::LinkMalformed, "--server").map_err(|error| {
-        error.hint("expected smp://FINGERPRINT@HOST[:PORT]; a password goes into a file, for --password-file")
-    })?;
     Ok(load::Plan {
-        server,
-        password: password(args, ctx)?,
+        server: grp::server_address("--server", &args.server)?,
+        password: args.password_file.as_deref().map(|path| grp::password_from_file(path, ctx)).transpose()?,
         queues: args.queues,
         connections: args.connections,
         senders: args.senders,
@@ -182,14 +178,4 @@ fn plan(args: &Args, ctx: &mut Context) -> Result<load::Plan, Error> {
         duration: Duration::from_secs(args.duration.into()),
         timeout: args.timeout.duration(),
     })
-}
-
-fn password(args: &Args, ctx: &mut Context) -> Result<Option<BasicAuth>, Error> {
-    let Some(path) = &args.password_file else { return Ok(None) };
-    let bytes = ctx.secret_file(path)?;
-    let text = std::str::from_utf8(&bytes).ok().map(str::trim).filter(|text| !text.is_empty());
-    let password = text.and_then(BasicAuth::new);
-    let refused =
-        || Error::new(Code::FieldInvalid, "no printable password without space, @, : and /").at(path.display());
-    password.map(Some).ok_or_else(refused)
 }

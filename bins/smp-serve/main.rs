@@ -3,7 +3,7 @@
 mod args;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +15,6 @@ use net::tls::Acceptor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smp::address::{Host, KeyHash, ServerAddress};
-use smp::command::BasicAuth;
 use smp_server::sqlite::SqliteStore;
 use smp_server::state::State;
 use smp_server::{control, http, server};
@@ -66,7 +65,7 @@ fn main() -> ExitCode {
 fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     // Each connection is a descriptor; the limit that users start with is meant for other programs.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let password = args.password_file.as_deref().map(|path| password(path, ctx)).transpose()?;
+    let password = args.password_file.as_deref().map(|path| grp::password_from_file(path, ctx)).transpose()?;
     // First, because the store is locked: no other start can make the certificates at the same time.
     let store = SqliteStore::open(&args.store.0).or_error_at(Code::StoreFailed, args.store.0.display())?;
     let acceptor = Acceptor::new(identity(&args, ctx)?).or_error(Code::Bug)?;
@@ -81,7 +80,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 /// Loads the server's certificates, or makes them at the first start.
 fn identity(args: &Args, ctx: &mut Context) -> Result<ServerIdentity, Error> {
     let files = IdentityFiles::in_dir(&args.identity);
-    let now = i64::try_from(ctx.now()).or_error(Code::Usage)?;
+    let now = grp::now(ctx);
     let identity = if files.exist() {
         files.load(now)
     } else {
@@ -95,15 +94,6 @@ fn identity(args: &Args, ctx: &mut Context) -> Result<ServerIdentity, Error> {
         ctx.warn(Code::CaKeyOnline, format!("{key}: who has it can impersonate this server; move it to a safe place"));
     }
     Ok(identity)
-}
-
-fn password(path: &Path, ctx: &mut Context) -> Result<BasicAuth, Error> {
-    let file = ctx.secret_file(path)?;
-    let password = std::str::from_utf8(file.trim_ascii()).ok().and_then(BasicAuth::new);
-    let hint = "one line of printable ASCII without spaces, `@`, `:` and `/`";
-    password
-        .filter(|password| !password.expose().is_empty())
-        .ok_or_else(|| Error::new(Code::FieldInvalid, "not a password").at(path.display()).hint(hint))
 }
 
 /// The names given, or the address it listens on.
