@@ -32,9 +32,11 @@ pub(crate) async fn serve(
     let session = reader::Session { version, id: connection.session_id, key: connection.session_key };
     let reader = reader::Reader::new(state.clone(), session, outbox.clone(), connection.reader);
     let writer = writer::Writer::new(state, version, outbox, connection.writer);
-    let (payloads, ()) = tokio::join!(reader.run(), writer.run(outgoing));
-    // Whether the client has heard it makes no difference.
-    let _ = timeout(GOODBYE, hear_out(payloads)).await;
+    let (payloads, told) = tokio::join!(reader.run(), writer.run(outgoing));
+    if told {
+        // Whether the client has heard it makes no difference.
+        let _ = timeout(GOODBYE, hear_out(payloads)).await;
+    }
 }
 
 /// A socket that is closed while something in it was not read is reset, and the last answers may be lost with it.
