@@ -9,7 +9,7 @@ use std::sync::Arc;
 use net::client::{Client, ClientError};
 use serde_json::Value;
 use store::rusqlite::Connection;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::client::{Queue, dial, pushed};
@@ -141,19 +141,10 @@ async fn metrics_and_health_are_served() {
     let server = place.start(&["--http", "127.0.0.1:0"]).await;
     let (client, _events) = dial(&server.address).await.unwrap();
     Queue::create(&client).await.unwrap();
-    assert!(get(&server, "/health").await.starts_with("HTTP/1.1 200"));
-    let metrics = get(&server, "/metrics").await;
+    assert!(server.page("/health").await.starts_with("HTTP/1.1 200"));
+    let metrics = server.page("/metrics").await;
     assert!(metrics.contains("\nsmp_queues 1\n"), "{metrics}");
-    assert!(get(&server, "/").await.starts_with("HTTP/1.1 404"));
-}
-
-async fn get(server: &Server, path: &str) -> String {
-    let mut http = TcpStream::connect(server.ready["http"].as_str().unwrap()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    http.write_all(request.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    soon("a page", http.read_to_string(&mut response)).await.unwrap();
-    response
+    assert!(server.page("/").await.starts_with("HTTP/1.1 404"));
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@
 
 mod client;
 mod crash;
+mod hostile;
 mod lifecycle;
 mod server;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use smp::address::ServerAddress;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 
 /// Whatever takes longer hangs.
@@ -118,6 +119,16 @@ impl Server {
         assert!(Command::new("sh").args(["-c", &order]).status().await.unwrap().success());
     }
 
+    /// A page of the `--http` address, with its head.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let mut http = TcpStream::connect(self.ready["http"].as_str().unwrap()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        http.write_all(request.as_bytes()).await.unwrap();
+        let mut page = String::new();
+        soon("a page", http.read_to_string(&mut page)).await.unwrap();
+        page
+    }
+
     /// Waits until the server has ended; also what it printed after the ready line.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
@@ -130,6 +141,13 @@ impl Server {
     /// Nobody reads what the server prints from now on.
     pub(crate) fn close_stdout(&mut self) {
         self.stdout = None;
+    }
+
+    /// The most memory that it ever used, in MiB.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
     }
 
     fn pid(&self) -> u32 {
