@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::config::Limits;
 use crate::outbox::Outbox;
 
@@ -12,6 +14,7 @@ use crate::outbox::Outbox;
 pub(crate) struct Connections {
     limits: Limits,
     table: Mutex<Table>,
+    closing: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub(crate) struct Place {
 
 impl Connections {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Connections { limits, table: Mutex::default() })
+        Arc::new(Connections { limits, table: Mutex::default(), closing: watch::Sender::new(false) })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -51,6 +54,12 @@ impl Connections {
         Some(Place { connections: self.clone(), network, outbox: None })
     }
 
+    /// Asks all connections to end, those that are being made too.
+    pub(crate) fn close(&self) {
+        self.closing.send_replace(true);
+        self.stop_where(|_| true);
+    }
+
     /// Asks connections to end; returns how many.
     pub(crate) fn stop_where(&self, condition: impl Fn(&Outbox) -> bool) -> usize {
         let table = self.table();
@@ -60,10 +69,19 @@ impl Connections {
 }
 
 impl Place {
+    /// Resolves when all connections shall end.
+    pub(crate) async fn closing(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.connections.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
     /// The handshake is done: others can reach the connection now.
     pub(crate) fn occupy(&mut self, outbox: Arc<Outbox>) {
         self.outbox = Some(outbox.id());
-        self.connections.table().outboxes.insert(outbox.id(), outbox);
+        self.connections.table().outboxes.insert(outbox.id(), outbox.clone());
+        if *self.connections.closing.borrow() {
+            outbox.stop();
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, acceptor: Acceptor, state: Arc<State>,
         }
     }
     drop(listener);
-    connections.stop_where(|_| true);
+    connections.close();
     drain(tasks, state.config.drain_timeout).await;
     background.shutdown().await;
 }
@@ -63,7 +63,7 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Waits for connections to end; those that take too long are cut, handshakes with them.
+/// Waits for connections to end; those that take too long are cut.
 async fn drain(mut tasks: JoinSet<()>, patience: Duration) {
     let all = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(patience, all).await.is_err() {
@@ -78,7 +78,12 @@ async fn connect(tcp: TcpStream, acceptor: Acceptor, state: Arc<State>, mut plac
         versions: state.config.versions,
     };
     let session_key = X25519PrivateKey::generate(&mut SystemRandom);
-    let connection = match accept(tcp, &acceptor, options, session_key).await {
+    let accepted = tokio::select! {
+        biased;
+        () = place.closing() => return,
+        accepted = accept(tcp, &acceptor, options, session_key) => accepted,
+    };
+    let connection = match accepted {
         Ok(connection) => connection,
         Err(error) => {
             state.metrics.failed_handshakes.add(1);

@@ -48,8 +48,9 @@ impl Reader {
         Reader { state, session, outbox, holdings, in_flight, payloads }
     }
 
-    /// Reads until the client closes the connection or the server wants to.
-    pub(super) async fn run(mut self) {
+    /// Reads until the client closes the connection or the server wants to. What the client still says can be read from
+    /// what is returned.
+    pub(super) async fn run(mut self) -> PayloadReader {
         let outbox = self.outbox.clone();
         let stopped = outbox.stopped();
         tokio::pin!(stopped);
@@ -69,6 +70,7 @@ impl Reader {
             self.execute(checked, permit).await;
         }
         self.outbox.send(Outgoing::End);
+        self.payloads
     }
 
     /// Reads and checks the next block; `None` at the end of the connection. Nothing is lost if this is cancelled while

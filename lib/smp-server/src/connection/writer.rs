@@ -43,8 +43,8 @@ impl Writer {
         Writer { state, version, outbox, payloads, batch: Batch::default(), commits, broken: false }
     }
 
-    /// Sends until the reading loop has ended.
-    pub(super) async fn run(mut self, mut outgoing: UnboundedReceiver<Outgoing>) {
+    /// Sends until the reading loop has ended; returns whether the client was there to take it.
+    pub(super) async fn run(mut self, mut outgoing: UnboundedReceiver<Outgoing>) -> bool {
         loop {
             let next = match outgoing.try_recv() {
                 Err(TryRecvError::Empty) => {
@@ -65,6 +65,7 @@ impl Writer {
             // Whether the client hears the goodbye makes no difference.
             let _ = timeout(self.state.config.write_timeout, self.payloads.close()).await;
         }
+        !self.broken
     }
 
     async fn answer_all(&mut self, answers: Answers) {
