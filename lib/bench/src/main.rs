@@ -7,7 +7,9 @@ mod delivery;
 mod memory;
 mod primitives;
 mod report;
+mod restart;
 mod server;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ const BENCHES: &[Bench] = &[
     Bench { name: "smp_deliver", run: delivery::measure },
     Bench { name: "smp_memory_idle_queue", run: memory::idle_queues },
     Bench { name: "smp_memory_idle_connection", run: memory::idle_connections },
+    Bench { name: "smp_restart_100k_queues", run: restart::measure },
+    Bench { name: "smp_auth_timing", run: timing::measure },
 ];
 
 fn main() -> ExitCode {

@@ -57,7 +57,7 @@ pub(crate) fn idle_connections() -> Result<Vec<Measured>, Failure> {
     })
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
@@ -67,7 +67,7 @@ async fn open_connection(server: &Server, random: &mut SeededRandom) -> Result<C
     Ok(connect(&address, &Connector::new()?, ConnectOptions::default(), key).await?)
 }
 
-async fn start_client(server: &Server, random: &mut SeededRandom) -> Result<(Client, Events), Failure> {
+pub(crate) async fn start_client(server: &Server, random: &mut SeededRandom) -> Result<(Client, Events), Failure> {
     let connection = open_connection(server, random).await?;
     Ok(Client::start(connection, ClientOptions::default(), Box::new(SeededRandom::new(&[3; 32], "commands"))))
 }

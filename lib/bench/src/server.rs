@@ -1,7 +1,7 @@
 //! A running `smp-serve`, pinned to one core, with an eye on its memory and processor time.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde::Deserialize;
@@ -16,39 +16,61 @@ pub(crate) struct Server {
     child: Child,
     ready: Ready,
     _stdout: BufReader<ChildStdout>,
-    _folder: tempfile::TempDir,
+    #[expect(dead_code, reason = "removed when the server is")]
+    folder: Option<tempfile::TempDir>,
 }
 
 #[derive(Deserialize)]
 struct Ready {
     address: String,
     http: Option<String>,
+    queues: usize,
 }
 
 impl Server {
-    /// Starts a server with durable state and waits until it listens.
+    /// Starts a server with durable state of its own and waits until it listens.
     pub(crate) fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
+        let mut server = Self::start_in(folder.path())?;
+        server.folder = Some(folder);
+        Ok(server)
+    }
+
+    /// Starts a server on the state in a folder.
+    pub(crate) fn start_in(folder: &Path) -> Result<Self, Failure> {
         let mut child = Command::new("taskset")
             .args(["--cpu-list", CORE])
             .arg(program("smp-serve")?)
-            .args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--max-connections-per-address", "100000"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--http",
+                "127.0.0.1:0",
+                "--max-connections-per-address",
+                "100000",
+                "--quiet",
+            ])
             .arg("--identity")
-            .arg(folder.path().join("identity"))
+            .arg(folder.join("identity"))
             .arg("--store")
-            .arg(format!("sqlite://{}", folder.path().join("state.sqlite").display()))
+            .arg(format!("sqlite://{}", folder.join("state.sqlite").display()))
             .stdout(Stdio::piped())
             .spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
         let ready = serde_json::from_str(&line)?;
-        Ok(Server { child, ready, _stdout: stdout, _folder: folder })
+        Ok(Server { child, ready, _stdout: stdout, folder: None })
     }
 
     /// Where clients find it.
     pub(crate) fn address(&self) -> &str {
         &self.ready.address
+    }
+
+    /// How many queues it found at its start.
+    pub(crate) fn queues(&self) -> usize {
+        self.ready.queues
     }
 
     /// Resident memory in bytes.
