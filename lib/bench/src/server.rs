@@ -16,7 +16,6 @@ pub(crate) struct Server {
     child: Child,
     ready: Ready,
     _stdout: BufReader<ChildStdout>,
-    #[expect(dead_code, reason = "removed when the server is")]
     folder: Option<tempfile::TempDir>,
 }
 
