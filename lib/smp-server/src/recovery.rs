@@ -4,6 +4,7 @@
 //! head again. Then the store accepts writes and the gate is opened. Whoever waited for a lost write was told
 //! `ERR STORE`, so nothing that was acknowledged is lost.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,18 +44,20 @@ impl State {
     fn read_back(&self) -> Result<(), Error> {
         let lost = self.lost_queues();
         let rows: Vec<_> = lost.iter().map(|entry| entry.lock().queue.row).collect();
-        let mut on_disk = self.store.reload(&rows)?;
-        on_disk.sort_by_key(|queue| queue.row);
-        // Link IDs may have moved between these queues, so all are released before any is claimed.
+        let on_disk: HashMap<_, _> = self.store.reload(&rows)?.into_iter().map(|queue| (queue.row, queue)).collect();
+        // Link IDs may have moved between these queues, so all that did are released before any is claimed. Those that
+        // did not stay: commands are looking for their queues meanwhile, and must not be told that there are none.
         for entry in &lost {
-            self.registry.remove(entry, &entry.lock());
+            let live = entry.lock();
+            if on_disk.get(&live.queue.row).is_none_or(|queue| queue.link != live.queue.link) {
+                self.release_link(entry, &live);
+            }
         }
         for entry in &lost {
             let live = &mut *entry.lock();
-            let found = on_disk.binary_search_by_key(&live.queue.row, |queue| queue.row).ok();
-            match found.and_then(|index| on_disk.get(index)) {
+            match on_disk.get(&live.queue.row) {
                 Some(queue) => self.restore(entry, live, queue.clone()),
-                None => abandon(live),
+                None => self.abandon(entry, live),
             }
         }
         lost.iter().for_each(notify);
@@ -83,10 +86,11 @@ impl State {
         }
         self.registry.insert(entry, live);
     }
-}
 
-/// The queue was never created, or is deleted in spite of everything.
-fn abandon(live: &mut Live) {
-    live.deleted = true;
-    live.subscriber = None;
+    /// The queue was never created, or is deleted in spite of everything.
+    fn abandon(&self, entry: &Arc<Entry>, live: &mut Live) {
+        live.deleted = true;
+        live.subscriber = None;
+        self.registry.remove(entry, live);
+    }
 }

@@ -328,7 +328,7 @@ impl State {
         }
     }
 
-    fn release_link(&self, entry: &Arc<Entry>, live: &Live) {
+    pub(crate) fn release_link(&self, entry: &Arc<Entry>, live: &Live) {
         if let Some(link) = live.queue.link.as_deref() {
             self.registry.links.release(&link.id, entry);
         }
