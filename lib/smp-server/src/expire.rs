@@ -17,9 +17,9 @@ pub(crate) async fn messages(state: Arc<State>) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let state = state.clone();
-        if tokio::task::spawn_blocking(move || state.expire_messages()).await.is_err() {
-            tracing::error!("expiring messages failed");
+        for queues in state.registry.recipients.portions() {
+            state.expire_messages(&queues);
+            tokio::task::yield_now().await;
         }
     }
 }

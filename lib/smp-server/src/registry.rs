@@ -104,12 +104,17 @@ impl<Id: Hash + Eq + Clone> Index<Id> {
         }
     }
 
-    /// Calls `each` for every queue, shard by shard, without holding a lock meanwhile.
+    /// Calls `each` for every queue, without holding a lock meanwhile.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Entry>)) {
-        for shard in &self.shards {
-            let entries: Vec<_> = shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-            entries.iter().for_each(&mut each);
-        }
+        self.portions().for_each(|entries| entries.iter().for_each(&mut each));
+    }
+
+    /// All queues, in portions between which others can have their turn.
+    pub(crate) fn portions(&self) -> impl Iterator<Item = Vec<Arc<Entry>>> {
+        let entries = |shard: &RwLock<HashMap<Id, Arc<Entry>>>| {
+            shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        };
+        self.shards.iter().map(entries)
     }
 
     /// Number of IDs.

@@ -2,7 +2,7 @@
 //!
 //! A command changes memory and queues its write under the lock of its queue, so that memory and store see the same
 //! order. Nothing is told to anybody before it is durable: an answer waits for the last write of its queue. When a
-//! write fails, [`crate::recovery`] closes the gate, reads back what is on disk and opens it again.
+//! write fails, `recovery` closes the gate, reads back what is on disk and opens it again.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -101,7 +101,7 @@ impl State {
             state.registry.insert(&entry, &entry.lock());
         }
         if state.config.expiry.on_start {
-            state.expire_messages();
+            state.registry.recipients.portions().for_each(|queues| state.expire_messages(&queues));
         }
         Ok(Arc::new(state))
     }
@@ -388,10 +388,10 @@ impl State {
         }
     }
 
-    /// Removes messages that have expired from all queues.
-    pub(crate) fn expire_messages(&self) {
+    /// Removes messages that have expired.
+    pub(crate) fn expire_messages(&self, queues: &[Arc<Entry>]) {
         let before = self.config.expiry.before(self.config.clock.now());
-        self.registry.recipients.for_each(|entry| {
+        for entry in queues {
             self.gate.pass(|open| {
                 let live = &mut *entry.lock();
                 let expired = live.queue.expired(before);
@@ -400,7 +400,7 @@ impl State {
                     self.make(entry, live, vec![Change::Removed(expired)], &None);
                 }
             });
-        });
+        }
     }
 
     /// The operator blocks a queue, named by its recipient or sender ID, or unblocks it with `None`.

@@ -1,10 +1,10 @@
 //! The rules of every command, as pure functions: a queue, what the connection holds of it, and the command come in;
 //! a reply and changes go out, or the error that the protocol wants.
 //!
-//! Authorization has been checked before ([`crate::verify`]); time and random bytes come in through [`Context`].
+//! Authorization has been checked before (`verify`); time and random bytes come in through [`Context`].
 //! `NEW` has no queue yet and stands apart in [`new`].
 //!
-//! Notifier, proxy and service commands have their place here too; [`crate::unsupported`] answers them for now.
+//! Notifier, proxy and service commands have their place here too; `unsupported` answers them for now.
 
 mod ack;
 mod del;
