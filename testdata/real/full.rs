@@ -1,11 +1,12 @@
 //! A store that has no space left: new things are refused, old things stay, and whatever makes space goes on.
 
+use std::collections::HashSet;
 use std::fs;
 
 use net::client::{Client, ClientError, Events, Message};
 use smp::command::LinkData;
 use smp::error::Error;
-use smp::id::LinkId;
+use smp::id::{LinkId, MessageId};
 
 use crate::client::{Queue, dial, pushed, random};
 use crate::server::{Place, Server, soon};
@@ -151,6 +152,7 @@ struct Receiver<'a> {
     client: &'a Client,
     events: Events,
     next: Option<Message>,
+    acknowledged: HashSet<MessageId>,
     numbers: Vec<u32>,
     failed: usize,
 }
@@ -158,15 +160,18 @@ struct Receiver<'a> {
 impl<'a> Receiver<'a> {
     async fn new(queue: &'a Queue, client: &'a Client, events: Events) -> Self {
         retry(async || queue.subscribe(client).await).await;
-        Receiver { queue, client, events, next: None, numbers: Vec::new(), failed: 0 }
+        Receiver { queue, client, events, next: None, acknowledged: HashSet::new(), numbers: Vec::new(), failed: 0 }
     }
 
-    /// One message. If its acknowledgement fails, it may come again.
+    /// One message. If its acknowledgement fails, it may come again, be it after the next attempt has succeeded.
     async fn receive(&mut self) {
         let message = match self.next.take() {
             Some(message) => message,
             None => pushed(&mut self.events).await.unwrap(),
         };
+        if self.acknowledged.contains(&message.id) {
+            return;
+        }
         let body = self.queue.decrypt(&message).unwrap();
         let number = u32::from_be_bytes(body[..4].try_into().unwrap());
         assert_eq!(body, self::body(number));
@@ -175,7 +180,11 @@ impl<'a> Receiver<'a> {
         }
         loop {
             match self.queue.acknowledge(self.client, &message).await {
-                Ok(next) => return self.next = next,
+                Ok(next) => {
+                    self.next = next;
+                    self.acknowledged.insert(message.id);
+                    return;
+                }
                 Err(ClientError::Refused(Error::Store(_))) => self.failed += 1,
                 Err(ClientError::Refused(Error::NoMessage)) => return,
                 Err(error) => panic!("{error}"),
