@@ -37,6 +37,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "sqlite://PATH", default_value = "sqlite://smp-queues.sqlite")]
     pub(crate) store: StoreUrl,
 
+    /// Let that file grow to so much; what needs more is refused as on a full disk. Its log, which takes some 32 MiB
+    /// and more under load, is not counted
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub(crate) store_limit: Option<u64>,
+
     /// Serve /metrics (Prometheus) and /health on ADDR over plain HTTP
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,

@@ -6,6 +6,7 @@
 
 mod client;
 mod crash;
+mod full;
 mod hostile;
 mod lifecycle;
 mod server;

@@ -110,6 +110,7 @@ pub(crate) struct Gauges {
     pub(crate) queues: usize,
     pub(crate) body_memory: usize,
     pub(crate) serving: bool,
+    pub(crate) short_of_space: bool,
     pub(crate) store: Statistics,
 }
 
@@ -133,6 +134,7 @@ impl Metrics {
         page.gauge("queues", "Queues that exist.", gauges.queues as u64);
         page.gauge("body_memory_bytes", "Message bodies in memory.", gauges.body_memory as u64);
         page.gauge("serving", "1 unless a failure of the store is being repaired.", gauges.serving.into());
+        page.gauge("store_full", "1 while there is no space for more.", gauges.short_of_space.into());
         page.counter("accepted_total", "Connections accepted.", self.accepted.get());
         page.counter("refused_total", "Connections refused because of a limit.", self.refused.get());
         page.counter("failed_handshakes_total", "Handshakes that failed.", self.failed_handshakes.get());

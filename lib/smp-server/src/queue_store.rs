@@ -46,6 +46,9 @@ pub trait QueueStore: fmt::Debug + Send + Sync {
     /// Accepts writes again after a failure.
     fn recover(&self);
 
+    /// True while writes that need more space than the store has would probably fail.
+    fn is_short_of_space(&self) -> bool;
+
     /// The body of the message in `row`, unless it is gone. Blocks.
     fn body(&self, row: i64) -> Result<Option<Vec<u8>>, Error>;
 

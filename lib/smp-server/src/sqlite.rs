@@ -28,8 +28,14 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let store = Store::open(path, &schema::SCHEMA)?;
-        Ok(SqliteStore { store, slots: slots::Slots::default() })
+        Self::open_limited(path, None)
+    }
+
+    /// Opens or creates the file at `path`, which may have at most `limit` bytes.
+    pub fn open_limited(path: &Path, limit: Option<u64>) -> Result<Self, Error> {
+        let store = Store::open_limited(path, &schema::SCHEMA, limit)?;
+        let slots = slots::Slots::new(store.room().clone());
+        Ok(SqliteStore { store, slots })
     }
 
     /// The store underneath, for those who look at or break it on purpose.
@@ -74,6 +80,14 @@ impl QueueStore for SqliteStore {
     fn recover(&self) {
         self.slots.forget();
         self.store.recover();
+        if self.store.room().has_met_limit() {
+            let slots = self.slots.clone();
+            let _ = self.store.write(move |tx| slots.clear(tx)).ticket();
+        }
+    }
+
+    fn is_short_of_space(&self) -> bool {
+        self.store.room().is_short()
     }
 
     fn body(&self, row: i64) -> Result<Option<Vec<u8>>, Error> {

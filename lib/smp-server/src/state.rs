@@ -129,6 +129,7 @@ impl State {
             queues: self.queues(),
             body_memory: self.bodies.used(),
             serving: self.is_serving(),
+            short_of_space: self.store.is_short_of_space(),
             store: self.store.statistics(),
         })
     }
@@ -141,13 +142,15 @@ impl State {
     /// Executes the commands of a block in order.
     pub(crate) fn execute(&self, commands: Vec<Verified>, holdings: &mut Holdings, share: &Share) -> Vec<Answer> {
         self.gate.pass(|open| {
+            let short = self.store.is_short_of_space();
             let execute = |verified: Verified| {
                 self.metrics.command(verified.command.tag());
-                if open || matches!(verified.command, Command::Ping) {
-                    self.execute_one(verified, holdings, share)
-                } else {
-                    let error = Error::Store("temporarily unavailable".to_owned());
-                    Answer::now(verified.corr_id, verified.entity_id, Response::Err(error))
+                match hindrance(&verified.command, open, short) {
+                    None => self.execute_one(verified, holdings, share),
+                    Some(why) => {
+                        let error = Error::Store(why.to_owned());
+                        Answer::now(verified.corr_id, verified.entity_id, Response::Err(error))
+                    }
                 }
             };
             commands.into_iter().map(execute).collect()
@@ -421,6 +424,17 @@ impl State {
             }
             Some(live.written)
         })
+    }
+}
+
+/// Why a command cannot be executed now. Without space, those go on that make some, or need none.
+fn hindrance(command: &Command, open: bool, short: bool) -> Option<&'static str> {
+    match command {
+        Command::Ping => None,
+        _ if !open => Some("temporarily unavailable"),
+        Command::New(_) | Command::Send(..) | Command::Lset(..) if short => Some("no space left"),
+        Command::Key(_) | Command::Rkey(_) | Command::Skey(_) | Command::Lkey(_) if short => Some("no space left"),
+        _ => None,
     }
 }
 

@@ -36,6 +36,7 @@ mod commits;
 mod error;
 mod file;
 mod readers;
+mod room;
 mod schema;
 mod writer;
 
@@ -45,6 +46,7 @@ use std::thread::JoinHandle;
 
 pub use commits::{Commits, Ticket};
 pub use error::Error;
+pub use room::Room;
 pub use rusqlite;
 pub use schema::Schema;
 pub use writer::{Pending, Statistics};
@@ -65,8 +67,14 @@ pub struct Store {
 impl Store {
     /// Opens or creates the file at `path` and brings it to the newest version of `schema`.
     pub fn open(path: &Path, schema: &Schema<'_>) -> Result<Self, Error> {
+        Self::open_limited(path, schema, None)
+    }
+
+    /// Opens the file as [`open`](Self::open) does and lets it have at most `limit` bytes, its log not counted. A write
+    /// that needs more fails as on a full disk; see [`Room`].
+    pub fn open_limited(path: &Path, schema: &Schema<'_>, limit: Option<u64>) -> Result<Self, Error> {
         let lock = file::Lock::acquire(path)?;
-        let mut connection = file::open_for_writing(path)?;
+        let mut connection = file::open_for_writing(path, limit)?;
         schema.migrate(&mut connection)?;
         let readers = readers::Pool::new(path);
         let (writer, thread) = writer::start(connection, path)?;
@@ -97,6 +105,11 @@ impl Store {
     /// Resolves when the write with this ticket, and so everything queued before it, is durable or has failed.
     pub async fn durable(&self, ticket: Ticket) -> Result<(), Error> {
         commits::wait(&mut self.writer.commits(), ticket).await
+    }
+
+    /// Whether there is space for more.
+    pub fn room(&self) -> &Room {
+        self.writer.room()
     }
 
     /// Accepts writes again after a failed commit. Call it once memory agrees with the disk again.

@@ -11,11 +11,11 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint::Checkpointer;
-use crate::{Commits, Error, Ticket};
+use crate::{Commits, Error, Room, Ticket};
 
 /// Writes that one transaction may hold, so that the first of them does not wait for ever.
 const BATCH: usize = 1024;
@@ -133,6 +133,7 @@ pub(crate) struct Shared {
     wake: Condvar,
     commits: watch::Sender<Commits>,
     counters: Counters,
+    room: Room,
 }
 
 #[derive(Default)]
@@ -181,6 +182,10 @@ impl Shared {
 
     pub(crate) fn commits(&self) -> watch::Receiver<Commits> {
         self.commits.subscribe()
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     pub(crate) fn recover(&self) {
@@ -261,6 +266,7 @@ pub(crate) fn start(connection: Connection, path: &Path) -> Result<(Arc<Shared>,
         wake: Condvar::new(),
         commits: watch::Sender::new(Commits::default()),
         counters: Counters::default(),
+        room: Room::default(),
     });
     let checkpointer = Checkpointer::start(path)?;
     let writer = Writer { connection, shared: shared.clone(), checkpointer };
@@ -313,8 +319,16 @@ impl Writer {
             transaction.commit()
         }));
         match outcome {
-            Ok(Ok(())) => Ok(self.connection.total_changes().saturating_sub(before)),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(())) => {
+                self.shared.room.reconsider(&self.connection);
+                Ok(self.connection.total_changes().saturating_sub(before))
+            }
+            Ok(Err(error)) => {
+                if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                    self.shared.room.ran_out(&self.connection);
+                }
+                Err(error.to_string())
+            }
             Err(_) => Err("a write panicked".to_owned()),
         }
     }

@@ -122,6 +122,34 @@ fn a_full_file_refuses_writes_and_accepts_them_when_there_is_room() {
 }
 
 #[test]
+fn a_file_with_a_limit_has_room_again_once_enough_was_removed() {
+    const LIMIT: u64 = 4 << 20;
+    let (_folder, path) = in_folder();
+    let store = Store::open_limited(&path, &NUMBERS, Some(LIMIT)).unwrap();
+    let fill = |tx: &Transaction<'_>| tx.execute("INSERT INTO number VALUES (NULL, zeroblob(16000))", []);
+    let kept = (0..1000).take_while(|_| store.write(fill).wait().is_ok()).count();
+    assert!((150..256).contains(&kept), "{kept}");
+    assert!(store.room().is_short() && store.room().has_met_limit());
+    store.recover();
+    let remove = |count| {
+        move |tx: &Transaction<'_>| {
+            tx.execute("DELETE FROM number WHERE id IN (SELECT id FROM number LIMIT ?)", [count]).map(drop)
+        }
+    };
+    store.write(remove(10)).wait().unwrap();
+    assert!(store.room().is_short(), "hardly any room");
+    store.write(remove(60)).wait().unwrap();
+    assert!(!store.room().is_short());
+    store.write(fill).wait().unwrap();
+    drop(store);
+    assert!(std::fs::metadata(&path).unwrap().len() <= LIMIT);
+
+    let smaller = Store::open_limited(&path, &NUMBERS, Some(1)).unwrap();
+    smaller.write(fill).wait().unwrap();
+    assert_eq!(numbers(&smaller).len(), kept - 68, "what is free may be used");
+}
+
+#[test]
 fn a_file_has_one_owner() {
     let (_folder, path) = in_folder();
     let owner = open(&path);

@@ -3,15 +3,20 @@
 //! Deleting a row of 16 kilobytes makes SQLite rebalance, and so write, its neighbours. Overwriting one with another of
 //! the same size, as those of messages usually are, writes exactly that row. So an acknowledged message only gives its
 //! row up, and the next message takes it. As with any SQLite file, the size is that of the busiest moment.
+//!
+//! When space is short, rows are deleted after all: what is free then serves everything, and not only messages.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Result, Transaction};
-use store::rusqlite;
+use store::{Room, rusqlite};
 
 /// The rows of `body` that no message uses. Only the writer uses it, so that it follows the order of writes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Slots(Arc<Mutex<Option<Free>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Slots {
+    free: Arc<Mutex<Option<Free>>>,
+    room: Room,
+}
 
 #[derive(Debug)]
 struct Free {
@@ -21,6 +26,10 @@ struct Free {
 }
 
 impl Slots {
+    pub(super) fn new(room: Room) -> Self {
+        Slots { free: Arc::default(), room }
+    }
+
     /// Reads what is free, so that the first write need not.
     pub(super) fn read(&self, db: &Connection) -> Result<()> {
         self.with(db, |_| Ok(()))
@@ -44,19 +53,27 @@ impl Slots {
 
     /// The next message may have this row.
     pub(super) fn give_up(&self, tx: &Transaction<'_>, row: i64) -> Result<()> {
+        if self.room.is_short() {
+            return delete(tx, row);
+        }
         self.with(tx, |free| {
             free.rows.push(row);
             Ok(())
         })
     }
 
+    /// Deletes all free rows.
+    pub(super) fn clear(&self, tx: &Transaction<'_>) -> Result<()> {
+        self.with(tx, |free| free.rows.drain(..).try_for_each(|row| delete(tx, row)))
+    }
+
     /// A transaction was undone: what is free has to be read again.
     pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn with<T>(&self, db: &Connection, run: impl FnOnce(&mut Free) -> Result<T>) -> Result<T> {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = match free.take() {
             Some(known) => known,
             None => read(db)?,
@@ -65,6 +82,10 @@ impl Slots {
         *free = Some(known);
         outcome
     }
+}
+
+fn delete(tx: &Transaction<'_>, row: i64) -> Result<()> {
+    tx.prepare_cached("DELETE FROM body WHERE id = ?")?.execute([row]).map(drop)
 }
 
 /// What the database says; lower rows are used first.
