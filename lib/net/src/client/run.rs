@@ -132,6 +132,8 @@ async fn write(
             () = until(stopped) => None,
         };
         let Some(first) = first else { return writer.close().await };
+        // Whoever is about to give a command too has its turn before, so that both share a block.
+        tokio::task::yield_now().await;
         fill(shared, first, queue, writer).map_err(io::Error::other)?;
         writer.flush().await?;
     }
