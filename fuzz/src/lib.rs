@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use agent::full_link::{ConnectionRequest, FullLink};
-use agent::link_data::{ContactData, FixedData, InvitationData};
+use agent::link_data::{ContactData, FixedData, InvitationData, Payload};
 use agent::owner::OwnerAuth;
 use agent::ratchet_offer::RatchetOffer;
 use agent::short_link::{ContactShortLink, ShortLink};
@@ -25,6 +25,9 @@ use crypto::certificate::{CertificateChain, ChainError, verify_signed_key};
 use crypto::dh::{SharedSecret, X448PrivateKey, X448PublicKey, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
 use crypto::{BoxKey, Nonce};
+use group::document::{GroupDocument, GroupState, OwnerDocument};
+use group::identity::OwnerIdentity;
+use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
 use smp::address::{Host, ServerAddress, ServerWithPassword};
 use smp::block::{self, BLOCK, BlockOpener, MAX_SEALED_PAYLOAD};
 use smp::command::Command;
@@ -64,6 +67,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("queue", queue),
     ("link", link),
     ("link_data", link_data),
+    ("group_payload", group_payload),
+    ("document", document),
 ];
 
 /// Accepted bytes are the only encoding of their value.
@@ -368,4 +373,25 @@ pub fn link_data(data: &[u8]) -> bool {
     }
     let user = settling_value::<InvitationData>(data) | settling_value::<ContactData>(data);
     user | settling_value::<FixedData>(data) | settling_value::<OwnerAuth>(data)
+}
+
+/// What a group or a relay says about itself in a link.
+pub fn group_payload(data: &[u8]) -> bool {
+    let Some(payload) = Payload::new(data.to_vec()) else { return false };
+    let group = GroupLinkContents::from_payload(&payload).ok();
+    let relay = RelayLinkContents::from_payload(&payload).ok();
+    group.iter().for_each(|contents| settled(contents, rewritten(contents)));
+    relay.iter().for_each(|contents| settled(contents, rewritten(contents)));
+    group.is_some() || relay.is_some()
+}
+
+fn rewritten<T: Contents>(contents: &T) -> Option<T> {
+    T::from_payload(&contents.to_payload().ok()?).ok()
+}
+
+/// Documents whose parts must agree before anything is done with them.
+pub fn document(data: &[u8]) -> bool {
+    let owner = serde_json::from_slice::<OwnerDocument>(data).is_ok_and(|owner| OwnerIdentity::try_from(owner).is_ok());
+    let group = serde_json::from_slice::<GroupDocument>(data).is_ok_and(|group| GroupState::try_from(group).is_ok());
+    owner | group
 }

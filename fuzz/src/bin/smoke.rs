@@ -1,4 +1,4 @@
-//! Runs every target over altered test vectors: `smoke [--iterations N] [--seed N] [--target NAME] [--input HEX]`.
+//! Runs every target over altered test vectors and documents: `smoke [--iterations N] [--seed N] [--target NAME] [--input HEX]`.
 //!
 //! First every vector as it is, then `N` altered ones for each target, half of them from vectors that it accepts.
 //! The same seed makes the same inputs. Exits with 1 and prints target, seed and input when a target panics;
@@ -12,6 +12,13 @@ use std::{env, fs};
 use fuzz::{TARGETS, Target};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors");
+/// Where documents are.
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/cases");
+/// What links say, of which there are no vectors.
+const PAYLOADS: [&str; 2] = [
+    r#"{"groupProfile":{"displayName":"walks","fullName":""},"publicGroupData":{"publicMemberCount":3}}"#,
+    r#"{"relayProfile":{"displayName":"relay","fullName":"","image":"data:image/png;base64,AAAA"}}"#,
+];
 /// Longer vectors are mostly padding.
 const LONGEST_SEED: usize = 4096;
 /// Bytes that decoders look for: flags, separators, ends of ranges.
@@ -83,9 +90,26 @@ fn seeds() -> std::io::Result<Vec<Vec<u8>>> {
         seeds.extend(strings.map(|string| from_hex(string).unwrap_or_else(|| string.into())));
     }
     seeds.retain(|seed| seed.len() <= LONGEST_SEED);
+    seeds.extend(documents(Path::new(CASES))?);
+    seeds.extend(PAYLOADS.map(|json| json.as_bytes().to_vec()));
     seeds.sort();
     seeds.dedup();
     Ok(seeds)
+}
+
+/// What the golden cases read.
+fn documents(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(documents(&path)?);
+        } else if path.ends_with("stdin") {
+            found.push(fs::read(path)?);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// A seed after up to six alterations; half of the seeds come from `liked`.
