@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args as ArgGroup, ValueEnum};
 use codec::VersionRange;
 use net::identity::Algorithm;
 use smp::address::Host;
 use smp::version::SUPPORTED;
 use smp_server::config::{Config, Expiry, Inactivity, Limits};
+use smp_server::sqlite::Space;
 use smp_server::step::new::Admission;
 
 /// Arguments of `smp-serve`.
@@ -39,8 +41,13 @@ pub(crate) struct Args {
 
     /// Let that file grow to so much; what needs more is refused as on a full disk. Its log, which takes some 32 MiB
     /// and more under load, is not counted
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
-    pub(crate) store_limit: Option<u64>,
+    #[arg(long, value_name = "MIB", value_parser = mebibytes(1))]
+    store_limit: Option<u64>,
+
+    /// Hold so much of the disk beside that file, up to an eighth of it, so that messages can still be received, and
+    /// queues deleted, when the disk is full
+    #[arg(long, value_name = "MIB", default_value = "64", value_parser = mebibytes(0), hide_short_help = true)]
+    store_reserve: u64,
 
     /// Serve /metrics (Prometheus) and /health on ADDR over plain HTTP
     #[arg(long, value_name = "ADDR")]
@@ -148,6 +155,11 @@ pub(crate) struct LimitArgs {
 }
 
 impl Args {
+    /// The space that the store may take.
+    pub(crate) fn space(&self) -> Space {
+        Space { limit: self.store_limit.map(|mib| mib << 20), reserve: self.store_reserve << 20 }
+    }
+
     /// The server's configuration. The password comes from its file.
     pub(crate) fn config(&self, password: Option<smp::command::BasicAuth>) -> Config {
         let Times { message_ttl, expire_every, event_delay, inactive_ttl, inactive_check, .. } = &self.times;
@@ -241,6 +253,10 @@ fn versions(text: &str) -> Result<VersionRange, String> {
     let range: VersionRange = text.parse().map_err(|_| "expected MIN-MAX".to_owned())?;
     let known = SUPPORTED.contains(range.min()) && SUPPORTED.contains(range.max());
     if known { Ok(range) } else { Err(format!("supported are {SUPPORTED}")) }
+}
+
+fn mebibytes(least: u64) -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(least..1 << 30)
 }
 
 fn quota(text: &str) -> Result<usize, &'static str> {

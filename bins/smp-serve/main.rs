@@ -67,8 +67,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let password = args.password_file.as_deref().map(|path| grp::password_from_file(path, ctx)).transpose()?;
     // First, because the store is locked: no other start can make the certificates at the same time.
-    let limit = args.store_limit.map(|mib| mib << 20);
-    let store = SqliteStore::open_limited(&args.store.0, limit);
+    let store = SqliteStore::open_within(&args.store.0, args.space());
     let store = store.or_error_at(Code::StoreFailed, args.store.0.display())?;
     let acceptor = Acceptor::new(identity(&args, ctx)?).or_error(Code::Bug)?;
     let state = State::load(Arc::new(store), args.config(password)).or_error(Code::StoreFailed)?;

@@ -69,6 +69,14 @@ async fn acknowledgements_get_through_to_a_full_store_that_is_being_sent_to() {
     assert!(fs::metadata(place.path("queues.sqlite")).unwrap().len() <= LIMIT << 20);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledgements_get_through_to_a_full_disk_that_is_being_sent_to() {
+    match Place::new().start_on_small_disk(24, &["--quota", "10000"]).await {
+        Some(server) => drain_while_sending(&server).await,
+        None => println!("not tested: a small disk cannot be mounted here"),
+    }
+}
+
 /// Receives three times as much as there is space for, while more is being sent than fits.
 async fn drain_while_sending(server: &Server) {
     let (sender, _no_events) = dial(&server.address).await.unwrap();

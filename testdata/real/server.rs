@@ -68,8 +68,31 @@ impl Place {
 
     /// Starts a server and waits until it can be reached.
     pub(crate) async fn start(&self, flags: &[&str]) -> Server {
+        self.ready(self.command(flags)).await
+    }
+
+    /// Starts a server in the folder `disk`, which holds so many MiB and ends with the server. `None` where only an
+    /// administrator could make such a disk.
+    pub(crate) async fn start_on_small_disk(&self, mib: u32, flags: &[&str]) -> Option<Server> {
+        fs::create_dir(self.path("disk")).unwrap();
+        let mount = format!("mount -t tmpfs -o size={mib}m tmpfs disk");
+        let with_disk = |script: String| {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &script, "sh"]).current_dir(self.0.path()).kill_on_drop(true);
+            command
+        };
+        if !with_disk(mount.clone()).output().await.is_ok_and(|output| output.status.success()) {
+            return None;
+        }
+        let server = self.command(&[flags, &["--store", "sqlite://disk/queues.sqlite"]].concat()).into_std();
+        let mut command = with_disk(format!("{mount} && exec \"$@\""));
+        command.arg(server.get_program()).args(server.get_args()).stdin(Stdio::null()).stdout(Stdio::piped());
+        Some(self.ready(command).await)
+    }
+
+    async fn ready(&self, mut command: Command) -> Server {
         let log = self.path("stderr");
-        let mut child = self.command(flags).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let mut child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         soon("the ready line", stdout.read_line(&mut line)).await.unwrap();

@@ -9,8 +9,10 @@ mod slots;
 mod write;
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use smp::command::LinkData;
+pub use store::Space;
 use store::rusqlite::Transaction;
 use store::{Commits, Error, Statistics, Store, Ticket};
 use tokio::sync::watch;
@@ -23,19 +25,21 @@ use crate::queue_store::{Loaded, QueueStore, Share};
 pub struct SqliteStore {
     store: Store,
     slots: slots::Slots,
+    /// The last write that deleted what is not used.
+    trim: Mutex<Option<Ticket>>,
 }
 
 impl SqliteStore {
     /// Opens or creates the file at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_limited(path, None)
+        Self::open_within(path, Space::default())
     }
 
-    /// Opens or creates the file at `path`, which may have at most `limit` bytes.
-    pub fn open_limited(path: &Path, limit: Option<u64>) -> Result<Self, Error> {
-        let store = Store::open_limited(path, &schema::SCHEMA, limit)?;
+    /// Opens or creates the file at `path`, to live within the given space.
+    pub fn open_within(path: &Path, space: Space) -> Result<Self, Error> {
+        let store = Store::open_within(path, &schema::SCHEMA, space)?;
         let slots = slots::Slots::new(store.room().clone());
-        Ok(SqliteStore { store, slots })
+        Ok(SqliteStore { store, slots, trim: Mutex::default() })
     }
 
     /// The store underneath, for those who look at or break it on purpose.
@@ -79,10 +83,12 @@ impl QueueStore for SqliteStore {
 
     fn recover(&self) {
         self.slots.forget();
+        let mut trim = self.trim.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = trim.take().and_then(|ticket| self.store.commits().borrow().outcome(ticket));
         self.store.recover();
-        if self.store.room().has_met_limit() {
+        if self.store.room().is_short() && !matches!(outcome, Some(Err(_))) {
             let slots = self.slots.clone();
-            let _ = self.store.write(move |tx| slots.clear(tx)).ticket();
+            *trim = Some(self.store.write(move |tx| slots.clear(tx)).ticket());
         }
     }
 

@@ -14,8 +14,8 @@ use rusqlite::Connection;
 use crate::writer::Counters;
 use crate::{Error, file};
 
-/// Pages in the log at which copying begins: 32 MiB.
-const START_AT: u32 = (32 << 20) / file::PAGE;
+/// Pages in the log at which copying usually begins: 32 MiB.
+pub(crate) const START_AT: u32 = (32 << 20) / file::PAGE;
 
 const IDLE: u8 = 0;
 const COPYING: u8 = 1;
@@ -23,13 +23,15 @@ const COPIED: u8 = 2;
 
 /// The writer's handle on the copying thread.
 pub(crate) struct Checkpointer {
+    start_at: u32,
     phase: Arc<AtomicU8>,
     request: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpointer {
-    pub(crate) fn start(path: &Path) -> Result<Self, Error> {
+    /// Copying begins when the log has `start_at` pages.
+    pub(crate) fn start(path: &Path, start_at: u32) -> Result<Self, Error> {
         let connection = file::open_for_checkpoints(path)?;
         let phase = Arc::new(AtomicU8::new(IDLE));
         let (request, requests) = sync_channel(1);
@@ -38,13 +40,18 @@ impl Checkpointer {
             .name("store-checkpoint".into())
             .spawn(move || copy_on_request(&connection, &requests, &shared))
             .map_err(|cause| Error::File { path: path.to_owned(), cause: Arc::new(cause) })?;
-        Ok(Checkpointer { phase, request: Some(request), thread: Some(thread) })
+        Ok(Checkpointer { start_at, phase, request: Some(request), thread: Some(thread) })
     }
 
     /// Moves one step further when the log has `pages` pages after a commit of `connection`.
-    pub(crate) fn after_commit(&self, connection: &Connection, pages: u32, counters: &Counters) {
+    pub(crate) fn after_commit(
+        &self,
+        connection: &Connection,
+        pages: u32,
+        counters: &Counters,
+    ) -> rusqlite::Result<()> {
         match self.phase.load(Ordering::Acquire) {
-            IDLE if pages >= START_AT => {
+            IDLE if pages >= self.start_at => {
                 self.phase.store(COPYING, Ordering::Release);
                 let asked = self.request.as_ref().is_some_and(|request| request.try_send(()).is_ok());
                 if !asked {
@@ -52,18 +59,18 @@ impl Checkpointer {
                 }
             }
             COPIED => {
-                counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-                self.copy_now(connection, counters);
                 self.phase.store(IDLE, Ordering::Release);
+                return self.copy_now(connection, counters);
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Copies what is left on the caller's thread.
-    pub(crate) fn copy_now(&self, connection: &Connection, counters: &Counters) {
+    pub(crate) fn copy_now(&self, connection: &Connection, counters: &Counters) -> rusqlite::Result<()> {
         counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-        copy(connection);
+        copy(connection)
     }
 }
 
@@ -80,14 +87,14 @@ impl Drop for Checkpointer {
 
 fn copy_on_request(connection: &Connection, requests: &Receiver<()>, phase: &AtomicU8) {
     while requests.recv().is_ok() {
-        copy(connection);
+        // The writer copies what is left, and is told if that fails too.
+        let _ = copy(connection);
         phase.store(COPIED, Ordering::Release);
     }
 }
 
 /// A failed copy loses nothing: the log keeps what it has, and the next commit tries again.
-fn copy(connection: &Connection) {
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-        tracing::warn!(%error, "the write-ahead log could not be copied into the database");
-    }
+fn copy(connection: &Connection) -> rusqlite::Result<()> {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    copied.inspect_err(|error| tracing::warn!(%error, "the write-ahead log could not be copied into the database"))
 }

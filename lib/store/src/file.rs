@@ -42,7 +42,7 @@ impl Lock {
 }
 
 /// The write connection: WAL, an fsync on every commit, checkpoints only when the writer says so.
-pub(crate) fn open_for_writing(path: &Path, limit: Option<u64>) -> Result<Connection, Error> {
+pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     create_private(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | common())?;
     tune(&connection)?;
@@ -52,15 +52,7 @@ pub(crate) fn open_for_writing(path: &Path, limit: Option<u64>) -> Result<Connec
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "foreign_keys", false)?;
-    limit.map_or(Ok(()), |bytes| set_limit(&connection, bytes))?;
     Ok(connection)
-}
-
-/// From here on SQLite says that the disk is full. A file that is larger already does not grow.
-fn set_limit(connection: &Connection, bytes: u64) -> Result<(), Error> {
-    let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = u32::try_from(bytes.checked_div(page).unwrap_or_default()).unwrap_or(u32::MAX);
-    Ok(connection.pragma_update(None, "max_page_count", pages.max(1))?)
 }
 
 /// Another connection to the same file that is only read from.
@@ -99,7 +91,7 @@ fn create_private(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -36,8 +36,9 @@ mod commits;
 mod error;
 mod file;
 mod readers;
-mod room;
+mod reserve;
 mod schema;
+mod space;
 mod writer;
 
 use std::path::Path;
@@ -46,9 +47,9 @@ use std::thread::JoinHandle;
 
 pub use commits::{Commits, Ticket};
 pub use error::Error;
-pub use room::Room;
 pub use rusqlite;
 pub use schema::Schema;
+pub use space::{Room, Space};
 pub use writer::{Pending, Statistics};
 
 use rusqlite::{Connection, Transaction};
@@ -67,17 +68,17 @@ pub struct Store {
 impl Store {
     /// Opens or creates the file at `path` and brings it to the newest version of `schema`.
     pub fn open(path: &Path, schema: &Schema<'_>) -> Result<Self, Error> {
-        Self::open_limited(path, schema, None)
+        Self::open_within(path, schema, Space::default())
     }
 
-    /// Opens the file as [`open`](Self::open) does and lets it have at most `limit` bytes, its log not counted. A write
-    /// that needs more fails as on a full disk; see [`Room`].
-    pub fn open_limited(path: &Path, schema: &Schema<'_>, limit: Option<u64>) -> Result<Self, Error> {
+    /// Opens the file as [`open`](Self::open) does, to live within the given space. A write that needs more fails; see
+    /// [`Room`].
+    pub fn open_within(path: &Path, schema: &Schema<'_>, space: Space) -> Result<Self, Error> {
         let lock = file::Lock::acquire(path)?;
-        let mut connection = file::open_for_writing(path, limit)?;
+        let mut connection = file::open_for_writing(path)?;
         schema.migrate(&mut connection)?;
         let readers = readers::Pool::new(path);
-        let (writer, thread) = writer::start(connection, path)?;
+        let (writer, thread) = writer::start(connection, path, space)?;
         Ok(Store { writer, thread: Some(thread), readers, _lock: lock })
     }
 

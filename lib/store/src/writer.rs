@@ -11,11 +11,12 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
-use crate::checkpoint::Checkpointer;
-use crate::{Commits, Error, Room, Ticket};
+use crate::checkpoint::{Checkpointer, START_AT};
+use crate::space::Keeper;
+use crate::{Commits, Error, Room, Space, Ticket};
 
 /// Writes that one transaction may hold, so that the first of them does not wait for ever.
 const BATCH: usize = 1024;
@@ -215,14 +216,18 @@ impl Shared {
         }
     }
 
-    /// Waits for work; `None` when the store is closing and everything has been written.
-    fn next_batch(&self) -> Option<Batch> {
-        let mut queue = self.queue();
-        while queue.jobs.is_empty() {
-            if queue.closing {
-                return None;
+    /// Waits for work, which there may not be when `patience` ends; `None` when the store is closing and everything has
+    /// been written.
+    fn next_batch(&self, patience: Option<Duration>) -> Option<Batch> {
+        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closing;
+        let mut queue = match patience {
+            None => self.wake.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => {
+                self.wake.wait_timeout_while(self.queue(), patience, idle).unwrap_or_else(PoisonError::into_inner).0
             }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        };
+        if queue.jobs.is_empty() && queue.closing {
+            return None;
         }
         let taken = queue.jobs.len().min(BATCH);
         let later = queue.jobs.split_off(taken);
@@ -260,7 +265,7 @@ struct Batch {
 }
 
 /// Starts the writer thread.
-pub(crate) fn start(connection: Connection, path: &Path) -> Result<(Arc<Shared>, JoinHandle<()>), Error> {
+pub(crate) fn start(connection: Connection, path: &Path, space: Space) -> Result<(Arc<Shared>, JoinHandle<()>), Error> {
     let shared = Arc::new(Shared {
         queue: Mutex::default(),
         wake: Condvar::new(),
@@ -268,8 +273,9 @@ pub(crate) fn start(connection: Connection, path: &Path) -> Result<(Arc<Shared>,
         counters: Counters::default(),
         room: Room::default(),
     });
-    let checkpointer = Checkpointer::start(path)?;
-    let writer = Writer { connection, shared: shared.clone(), checkpointer };
+    let keeper = Keeper::new(path, &connection, space, shared.room.clone())?;
+    let checkpointer = Checkpointer::start(path, keeper.log_pages(START_AT))?;
+    let writer = Writer { connection, shared: shared.clone(), keeper, checkpointer };
     let thread = std::thread::Builder::new()
         .name("store-writer".into())
         .spawn(move || writer.run())
@@ -280,6 +286,7 @@ pub(crate) fn start(connection: Connection, path: &Path) -> Result<(Arc<Shared>,
 struct Writer {
     connection: Connection,
     shared: Arc<Shared>,
+    keeper: Keeper,
     checkpointer: Checkpointer,
 }
 
@@ -289,7 +296,11 @@ impl Writer {
             LOG_PAGES.set(u32::try_from(pages).unwrap_or(0));
             Ok(())
         }));
-        while let Some(mut batch) = self.shared.next_batch() {
+        while let Some(mut batch) = self.shared.next_batch(self.keeper.patience()) {
+            self.keeper.look_again(&self.connection);
+            if batch.jobs.is_empty() {
+                continue;
+            }
             let begun = Instant::now();
             let crowded = batch.jobs.len() >= CROWD;
             match self.commit(&mut batch) {
@@ -297,15 +308,24 @@ impl Writer {
                 Err(cause) => {
                     self.shared.failed(batch, &cause);
                     // On a full disk the log can only be reused, and only once it has been copied.
-                    self.checkpointer.copy_now(&self.connection, &self.shared.counters);
+                    let _ = self.checkpointer.copy_now(&self.connection, &self.shared.counters);
                 }
             }
-            self.checkpointer.after_commit(&self.connection, LOG_PAGES.get(), &self.shared.counters);
+            self.copy_log_if_long();
             if crowded {
                 std::thread::sleep(GATHER.saturating_sub(begun.elapsed()));
             }
         }
         self.shared.commits.send_modify(Commits::closed);
+    }
+
+    /// A log that cannot be copied for want of space must not grow on.
+    fn copy_log_if_long(&mut self) {
+        let counters = &self.shared.counters;
+        if let Err(error) = self.checkpointer.after_commit(&self.connection, LOG_PAGES.get(), counters) {
+            self.keeper.failed(&self.connection, &error);
+            let _ = self.checkpointer.copy_now(&self.connection, counters);
+        }
     }
 
     /// Runs the batch in one transaction; dropping an unfinished transaction rolls it back.
@@ -320,13 +340,11 @@ impl Writer {
         }));
         match outcome {
             Ok(Ok(())) => {
-                self.shared.room.reconsider(&self.connection);
+                self.keeper.committed(&self.connection);
                 Ok(self.connection.total_changes().saturating_sub(before))
             }
             Ok(Err(error)) => {
-                if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-                    self.shared.room.ran_out(&self.connection);
-                }
+                self.keeper.failed(&self.connection, &error);
                 Err(error.to_string())
             }
             Err(_) => Err("a write panicked".to_owned()),

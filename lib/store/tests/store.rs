@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use store::rusqlite::{Connection, Transaction};
-use store::{Error, Schema, Store};
+use store::{Error, Schema, Space, Store};
 
 const NUMBERS: Schema<'_> =
     Schema { application_id: 0x746e_756d, migrations: &["CREATE TABLE number (id INTEGER PRIMARY KEY, filler BLOB)"] };
@@ -125,11 +125,11 @@ fn a_full_file_refuses_writes_and_accepts_them_when_there_is_room() {
 fn a_file_with_a_limit_has_room_again_once_enough_was_removed() {
     const LIMIT: u64 = 4 << 20;
     let (_folder, path) = in_folder();
-    let store = Store::open_limited(&path, &NUMBERS, Some(LIMIT)).unwrap();
+    let store = Store::open_within(&path, &NUMBERS, Space { limit: Some(LIMIT), reserve: 0 }).unwrap();
     let fill = |tx: &Transaction<'_>| tx.execute("INSERT INTO number VALUES (NULL, zeroblob(16000))", []);
     let kept = (0..1000).take_while(|_| store.write(fill).wait().is_ok()).count();
     assert!((150..256).contains(&kept), "{kept}");
-    assert!(store.room().is_short() && store.room().has_met_limit());
+    assert!(store.room().is_short());
     store.recover();
     let remove = |count| {
         move |tx: &Transaction<'_>| {
@@ -144,9 +144,24 @@ fn a_file_with_a_limit_has_room_again_once_enough_was_removed() {
     drop(store);
     assert!(std::fs::metadata(&path).unwrap().len() <= LIMIT);
 
-    let smaller = Store::open_limited(&path, &NUMBERS, Some(1)).unwrap();
+    let smaller = Store::open_within(&path, &NUMBERS, Space { limit: Some(1), reserve: 0 }).unwrap();
     smaller.write(fill).wait().unwrap();
     assert_eq!(numbers(&smaller).len(), kept - 68, "what is free may be used");
+}
+
+#[test]
+fn a_reserve_is_held_from_one_owner_to_the_next() {
+    use std::os::unix::fs::MetadataExt as _;
+    const RESERVE: u64 = 1 << 20;
+    let (folder, path) = in_folder();
+    for _ in 0..2 {
+        let store = Store::open_within(&path, &NUMBERS, Space { limit: None, reserve: RESERVE }).unwrap();
+        assert!(!store.room().is_short());
+        drop(store);
+        let held = std::fs::metadata(folder.path().join("numbers.sqlite-reserve")).unwrap();
+        assert_eq!((held.len(), held.mode() & 0o777), (RESERVE, 0o600));
+        assert!(held.blocks() * 512 >= RESERVE, "the file is hollow");
+    }
 }
 
 #[test]
