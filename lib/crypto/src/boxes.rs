@@ -95,9 +95,21 @@ impl BoxKey {
 
     /// Appends a box over `message` padded to `size` to `out`; on error `out` is unchanged.
     pub fn seal_padded_into(&self, nonce: Nonce, message: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.seal_padded_with(nonce, size, out, |out| out.extend_from_slice(message))
+    }
+
+    /// Appends a box over the message that `put` appends, padded to `size`, to `out`; on error `out` is unchanged.
+    pub fn seal_padded_with(
+        &self,
+        nonce: Nonce,
+        size: usize,
+        out: &mut Vec<u8>,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Error> {
         let start = out.len();
+        out.reserve(size.saturating_add(TAG));
         out.resize(start.saturating_add(TAG), 0);
-        if let Err(error) = pad::pad_into(out, message, size) {
+        if let Err(error) = pad::pad_with(out, size, put) {
             out.truncate(start);
             return Err(error);
         }

@@ -16,14 +16,24 @@ pub fn pad(message: &[u8], size: usize) -> Result<Vec<u8>, Error> {
 
 /// Appends `message` padded to `size` bytes to `out`; on error `out` is unchanged.
 pub fn pad_into(out: &mut Vec<u8>, message: &[u8], size: usize) -> Result<(), Error> {
-    let length = u16::try_from(message.len()).map_err(|_| Error::TooLarge)?;
-    if message.len() > MAX_MESSAGE || message.len().saturating_add(LENGTH) > size {
+    pad_with(out, size, |out| out.extend_from_slice(message))
+}
+
+/// Appends the message that `put` appends, padded to `size` bytes, to `out`; on error `out` is unchanged.
+pub fn pad_with(out: &mut Vec<u8>, size: usize, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+    let start = out.len();
+    out.reserve(size);
+    out.extend_from_slice(&[0; LENGTH]);
+    put(out);
+    let length = out.len().saturating_sub(start).saturating_sub(LENGTH);
+    let fits = length <= MAX_MESSAGE && length.saturating_add(LENGTH) <= size;
+    let prefix = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<LENGTH>);
+    let (Ok(length), Some(prefix), true) = (u16::try_from(length), prefix, fits) else {
+        out.truncate(start);
         return Err(Error::TooLarge);
-    }
-    let end = out.len().saturating_add(size);
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(message);
-    out.resize(end, FILLER);
+    };
+    *prefix = length.to_be_bytes();
+    out.resize(start.saturating_add(size), FILLER);
     Ok(())
 }
 

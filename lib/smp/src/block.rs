@@ -87,18 +87,34 @@ impl Default for Batch {
 impl Batch {
     /// Adds a transmission if it still fits; `false` leaves the batch as it was.
     pub fn push(&mut self, transmission: &[u8]) -> Result<bool, TooLarge> {
+        self.push_with(|out| out.extend_from_slice(transmission))
+    }
+
+    /// Adds the transmission that `put` appends if it still fits; `false` leaves the batch as it was.
+    pub fn push_with(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Result<bool, TooLarge> {
+        let start = self.payload.len();
+        self.payload.extend_from_slice(&[0; 2]);
+        put(&mut self.payload);
+        let added = self.account_for(start);
+        if added != Ok(true) {
+            self.payload.truncate(start);
+        }
+        added
+    }
+
+    /// Writes the length of the transmission that was appended at `start`, and counts it, if both may be.
+    fn account_for(&mut self, start: usize) -> Result<bool, TooLarge> {
+        let grown = self.payload.len();
+        let (head, added) = self.payload.split_at_mut_checked(start).ok_or(TooLarge)?;
+        let (prefix, transmission) = added.split_first_chunk_mut::<2>().ok_or(TooLarge)?;
         if transmission.len() > MAX_TRANSMISSION {
             return Err(TooLarge);
         }
         let length = u16::try_from(transmission.len()).map_err(|_| TooLarge)?;
-        let grown = self.payload.len().saturating_add(2).saturating_add(transmission.len());
-        let Some(count) = self.payload.first_mut().filter(|count| **count < MAX_BATCH && grown <= MAX_SEALED_PAYLOAD)
-        else {
-            return Ok(false);
-        };
+        let room = |count: &&mut u8| **count < MAX_BATCH && grown <= MAX_SEALED_PAYLOAD;
+        let Some(count) = head.first_mut().filter(room) else { return Ok(false) };
         *count = count.saturating_add(1);
-        self.payload.extend_from_slice(&length.to_be_bytes());
-        self.payload.extend_from_slice(transmission);
+        *prefix = length.to_be_bytes();
         Ok(true)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The same message always has the same ciphertext: its ID is the nonce.
 
-use codec::{Decode as _, Encode as _, Malformed, Reader, Write};
+use codec::{Decode as _, Encode, Malformed, Reader, Write};
 use crypto::boxes::{BoxKey, Nonce};
 
 use crate::command::MessageFlags;
@@ -13,9 +13,9 @@ pub const PADDED_BODY: usize = 16_106;
 /// Padded size of notification metadata before encryption.
 pub const PADDED_METADATA: usize = 128;
 
-/// What a recipient finds in a `MSG`.
+/// What a recipient finds in a `MSG`. The server only borrows the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivered {
+pub enum Delivered<Body = Vec<u8>> {
     /// A message of the sender.
     Message {
         /// When the server accepted it, in Unix seconds.
@@ -23,7 +23,7 @@ pub enum Delivered {
         /// As sent.
         flags: MessageFlags,
         /// The `SEND` body.
-        body: Vec<u8>,
+        body: Body,
     },
     /// The sender met the quota.
     Quota {
@@ -32,25 +32,34 @@ pub enum Delivered {
     },
 }
 
-impl Delivered {
-    /// The plaintext.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+impl<Body: AsRef<[u8]>> Encode for Delivered<Body> {
+    /// Appends the plaintext.
+    fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Message { sent_at, flags, body } => {
                 out.put_i64(*sent_at);
                 out.put_bool(flags.notify);
                 out.put(b" ");
-                out.put(body);
+                out.put(body.as_ref());
             }
             Self::Quota { met_at } => {
                 out.put(b"QUOTA ");
                 out.put_i64(*met_at);
             }
         }
-        out
     }
+}
 
+impl<Body: AsRef<[u8]>> Delivered<Body> {
+    /// The body of `MSG`.
+    pub fn seal(&self, key: &BoxKey, id: &MessageId) -> Result<Vec<u8>, crypto::Error> {
+        let mut sealed = Vec::new();
+        key.seal_padded_with(Nonce::from_id(id.as_bytes()), PADDED_BODY, &mut sealed, |out| self.encode(out))?;
+        Ok(sealed)
+    }
+}
+
+impl Delivered {
     /// Reads the plaintext. A time starts with a zero byte, so `QUOTA` cannot be mistaken for one.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
@@ -62,11 +71,6 @@ impl Delivered {
         let sent_at = reader.i64()?;
         let flags = MessageFlags::decode(&mut reader)?;
         Ok(Self::Message { sent_at, flags, body: reader.tail().to_vec() })
-    }
-
-    /// The body of `MSG`.
-    pub fn seal(&self, key: &BoxKey, id: &MessageId) -> Result<Vec<u8>, crypto::Error> {
-        key.seal_padded(Nonce::from_id(id.as_bytes()), &self.to_bytes(), PADDED_BODY)
     }
 
     /// Opens the body of `MSG`.

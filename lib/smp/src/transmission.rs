@@ -200,9 +200,15 @@ pub fn encode_command(
 
 /// A server's transmission, which is never authorised.
 pub fn encode_response(version: u16, corr_id: &CorrId, entity_id: &EntityId, response: &Response) -> Vec<u8> {
-    let mut out = vec![0];
-    corr_id.encode(&mut out);
-    entity_id.encode(&mut out);
-    response.encode(version, &mut out);
+    let mut out = Vec::new();
+    put_response(&mut out, version, corr_id, entity_id, response);
     out
+}
+
+/// Appends a server's transmission to `out`.
+pub fn put_response(out: &mut Vec<u8>, version: u16, corr_id: &CorrId, entity_id: &EntityId, response: &Response) {
+    out.put_short(&[]);
+    corr_id.encode(out);
+    entity_id.encode(out);
+    response.encode(version, out);
 }

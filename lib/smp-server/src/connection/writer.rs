@@ -10,7 +10,7 @@ use smp::delivery::Delivered;
 use smp::error::Error;
 use smp::id::{CorrId, EntityId};
 use smp::response::{MessageKind, Response};
-use smp::transmission::encode_response;
+use smp::transmission::put_response;
 use store::{Commits, Ticket};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -155,13 +155,15 @@ impl Writer {
 
     /// The encrypted body of a message; `None` if the message has gone meanwhile.
     async fn seal(&mut self, entry: &Arc<Entry>, message: &Message) -> Result<Option<Vec<u8>>, store::Error> {
+        let stored;
         let delivered = match (message.kind, &message.body) {
             (MessageKind::Quota, _) => Delivered::Quota { met_at: message.accepted_at },
-            (MessageKind::Message, Some(body)) => deliver(message, body.bytes().to_vec()),
+            (MessageKind::Message, Some(body)) => deliver(message, body.bytes()),
             (MessageKind::Message, None) => {
                 let row = message.row;
                 let Some(body) = self.read(move |state| state.store.body(row)).await? else { return Ok(None) };
-                deliver(message, body)
+                stored = body;
+                deliver(message, &stored)
             }
         };
         self.state.metrics.messages_delivered.add(1);
@@ -188,14 +190,15 @@ impl Writer {
     }
 
     async fn send(&mut self, corr_id: &CorrId, entity_id: &EntityId, response: &Response) {
-        let transmission = encode_response(self.version, corr_id, entity_id, response);
-        match self.batch.push(&transmission) {
+        let version = self.version;
+        let put = |out: &mut Vec<u8>| put_response(out, version, corr_id, entity_id, response);
+        match self.batch.push_with(put) {
             Ok(true) => return,
             Ok(false) => self.close_block(),
             Err(error) => return tracing::error!(%error, "an answer is too long"),
         }
         // It fits an empty block: its length was accepted above.
-        let _ = self.batch.push(&transmission);
+        let _ = self.batch.push_with(put);
         if self.payloads.queued() >= FLUSH {
             self.transmit().await;
         }
@@ -233,6 +236,6 @@ impl Writer {
     }
 }
 
-fn deliver(message: &Message, body: Vec<u8>) -> Delivered {
+fn deliver<'a>(message: &Message, body: &'a [u8]) -> Delivered<&'a [u8]> {
     Delivered::Message { sent_at: message.accepted_at, flags: message.flags, body }
 }
