@@ -13,6 +13,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -127,7 +128,10 @@ fn run_script(script: &str) -> Output {
 fn run_case(binary: &str, case: &Path, failures: &mut Failures) {
     let place = TempDir::new().unwrap();
     for file in sorted(&case.join("files")) {
-        fs::copy(&file, place.path().join(name(&file))).unwrap();
+        let copy = place.path().join(name(&file));
+        fs::copy(&file, &copy).unwrap();
+        // Some hold secrets, whatever mode they were checked out with.
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o600)).unwrap();
     }
     let stdin = fs::read(case.join("stdin")).unwrap_or_default();
     let mut command = command(&binary_folder().join(binary), place.path());
