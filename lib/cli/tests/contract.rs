@@ -385,13 +385,16 @@ fn sigint_ends_a_tool_with_130() {
     let place = Place::new();
     for line in ["ticket-check --now 1", "ticket-check --now 1 --ask -v"] {
         let mut child = place.start(line);
+        // Waiting for the child would close its stdin, which is an end of its own.
+        let mut stdin = child.stdin.take();
         if line.contains("--ask") {
-            child.stdin.take().unwrap().write_all(TICKET.as_bytes()).unwrap();
+            stdin.take().unwrap().write_all(TICKET.as_bytes()).unwrap();
         }
         wait_until(|| watches(&child, 2));
         signal(&child, "INT");
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.refused(130), "error[interrupted]: stopped by SIGINT", "{line}");
+        drop(stdin);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -17,6 +17,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const PAGE: u32 = 16_384;
 /// Pages that the writer need not read back from the system.
 const WRITE_CACHE_KIB: i64 = 32 << 10;
+/// How long the lock may outlive its owner: a process that the owner was just starting holds it until it runs.
+const PREDECESSOR: Duration = Duration::from_millis(400);
 /// Enough for the statements of one service.
 const PREPARED_STATEMENTS: usize = 64;
 
@@ -33,10 +35,14 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::InUse(database.to_owned())),
-            Err(TryLockError::Error(cause)) => Err(failed(cause)),
+        let deadline = Instant::now() + PREDECESSOR;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(PREDECESSOR / 20),
+                Err(TryLockError::WouldBlock) => return Err(Error::InUse(database.to_owned())),
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
         }
     }
 }

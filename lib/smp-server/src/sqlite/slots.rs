@@ -6,12 +6,13 @@
 //!
 //! When space is short, rows are deleted after all: what is free then serves everything, and not only messages.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Result, Transaction};
 use store::{Room, rusqlite};
 
-/// The rows of `body` that no message uses. Only the writer uses it, so that it follows the order of writes.
+/// The rows of `body` that no message uses, whether they are there or were deleted. Only the writer uses it, so that it follows the order of writes.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     free: Arc<Mutex<Option<Free>>>,
@@ -21,8 +22,15 @@ pub(super) struct Slots {
 #[derive(Debug)]
 struct Free {
     rows: Vec<i64>,
-    /// No row has this number or a higher one.
-    next: i64,
+    /// No row has a higher number.
+    last: i64,
+}
+
+impl Free {
+    fn next(&mut self) -> i64 {
+        self.last = self.last.saturating_add(1);
+        self.last
+    }
 }
 
 impl Slots {
@@ -37,17 +45,10 @@ impl Slots {
 
     /// Puts a body into a free row, or a new one, and returns which.
     pub(super) fn put(&self, tx: &Transaction<'_>, bytes: &[u8]) -> Result<i64> {
-        self.with(tx, |free| match free.rows.pop() {
-            Some(row) => {
-                tx.prepare_cached("UPDATE body SET bytes = ? WHERE id = ?")?.execute((bytes, row))?;
-                Ok(row)
-            }
-            None => {
-                let row = free.next;
-                tx.prepare_cached("INSERT INTO body (id, bytes) VALUES (?, ?)")?.execute((row, bytes))?;
-                free.next = row.saturating_add(1);
-                Ok(row)
-            }
+        self.with(tx, |free| {
+            let row = free.rows.pop().unwrap_or_else(|| free.next());
+            tx.prepare_cached("INSERT OR REPLACE INTO body (id, bytes) VALUES (?, ?)")?.execute((row, bytes))?;
+            Ok(row)
         })
     }
 
@@ -88,10 +89,10 @@ fn delete(tx: &Transaction<'_>, row: i64) -> Result<()> {
     tx.prepare_cached("DELETE FROM body WHERE id = ?")?.execute([row]).map(drop)
 }
 
-/// What the database says; lower rows are used first.
+/// What the database says; lower rows are used first. The bodies themselves are not looked through.
 fn read(db: &Connection) -> Result<Free> {
-    let unused = "SELECT id FROM body WHERE id NOT IN (SELECT body FROM message WHERE body NOT NULL) ORDER BY id DESC";
-    let rows = db.prepare(unused)?.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
-    let next = db.query_row("SELECT coalesce(max(id), 0) + 1 FROM body", [], |row| row.get(0))?;
-    Ok(Free { rows, next })
+    let mut used = db.prepare("SELECT body FROM message WHERE body NOT NULL")?;
+    let used = used.query_map([], |row| row.get(0))?.collect::<Result<HashSet<i64>>>()?;
+    let last = db.query_row("SELECT coalesce(max(id), 0) FROM body", [], |row| row.get(0))?;
+    Ok(Free { rows: (1..=last).rev().filter(|row| !used.contains(row)).collect(), last })
 }
