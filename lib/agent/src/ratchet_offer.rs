@@ -9,36 +9,11 @@ use std::str::FromStr;
 use codec::query::Query;
 use codec::{Decode, Encode, Malformed, Reader, VersionRange, Write, text};
 use crypto::dh::X448PublicKey;
+use crypto::kem::KemPublicKey;
 
 use crate::version::RATCHET_KEM;
 
-/// Length of a public key of sntrup761.
-pub const KEM_PUBLIC_KEY: usize = 1158;
-
 const PROPOSED: &[u8] = b"P";
-
-/// A public key of sntrup761.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KemPublicKey(Box<[u8; KEM_PUBLIC_KEY]>);
-
-impl KemPublicKey {
-    /// A key, if it has the right length.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(|bytes| KemPublicKey(Box::new(bytes)))
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; KEM_PUBLIC_KEY] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for KemPublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start = self.0.first_chunk::<12>().map(|start| text::base64url(start)).unwrap_or_default();
-        write!(f, "KemPublicKey({start}…)")
-    }
-}
 
 /// The keys of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +40,9 @@ impl fmt::Display for RatchetOffer {
         let key = |key: &X448PublicKey| text::base64url(&key.to_der());
         write!(f, "v={}&x3dh={},{}", self.versions, key(&self.key_1), key(&self.key_2))?;
         match &self.kem {
-            Some(kem) if self.versions.max() >= RATCHET_KEM => write!(f, "&kem_key={}", text::base64url(&*kem.0)),
+            Some(kem) if self.versions.max() >= RATCHET_KEM => {
+                write!(f, "&kem_key={}", text::base64url(kem.as_bytes()))
+            }
             _ => Ok(()),
         }
     }
@@ -94,7 +71,7 @@ fn parse_kem(query: &Query) -> Result<Option<KemPublicKey>, Malformed> {
 }
 
 fn decode_kem(bytes: &[u8]) -> Result<KemPublicKey, Malformed> {
-    KemPublicKey::new(bytes).ok_or(Malformed::BadValue("length of encapsulation key"))
+    KemPublicKey::from_bytes(bytes).map_err(|_| Malformed::BadValue("length of encapsulation key"))
 }
 
 fn parse_key(text: &str) -> Result<X448PublicKey, Malformed> {
