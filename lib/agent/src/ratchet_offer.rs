@@ -11,9 +11,8 @@ use codec::{Decode, Encode, Malformed, Reader, VersionRange, Write, text};
 use crypto::dh::X448PublicKey;
 use crypto::kem::KemPublicKey;
 
+use crate::ratchet_keys::{KemPart, agreement_key, kem_key};
 use crate::version::RATCHET_KEM;
-
-const PROPOSED: &[u8] = b"P";
 
 /// The keys of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,20 +65,12 @@ fn parse_kem(query: &Query) -> Result<Option<KemPublicKey>, Malformed> {
     match (query.text("kem_key"), query.get("kem_ct")) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Malformed::BadValue("ratchet offer: encapsulation accepted in a link")),
-        (Some(key), None) => decode_kem(&text::from_base64url(key)?).map(Some),
+        (Some(key), None) => kem_key(&text::from_base64url(key)?).map(Some),
     }
 }
 
-fn decode_kem(bytes: &[u8]) -> Result<KemPublicKey, Malformed> {
-    KemPublicKey::from_bytes(bytes).map_err(|_| Malformed::BadValue("length of encapsulation key"))
-}
-
 fn parse_key(text: &str) -> Result<X448PublicKey, Malformed> {
-    decode_key(&text::from_base64url(text)?)
-}
-
-fn decode_key(der: &[u8]) -> Result<X448PublicKey, Malformed> {
-    X448PublicKey::from_der(der).map_err(|_| Malformed::BadValue("X448 key"))
+    agreement_key(&text::from_base64url(text)?)
 }
 
 impl Encode for RatchetOffer {
@@ -87,10 +78,7 @@ impl Encode for RatchetOffer {
         self.versions.encode(out);
         out.put_short(&self.key_1.to_der());
         out.put_short(&self.key_2.to_der());
-        out.put_maybe(self.kem.as_ref(), |out, kem| {
-            out.put(PROPOSED);
-            out.put_large(kem.as_bytes());
-        });
+        out.put_maybe(self.kem.as_ref(), |out, kem| kem.put(out));
     }
 }
 
@@ -98,12 +86,9 @@ impl Decode for RatchetOffer {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(RatchetOffer {
             versions: VersionRange::decode(reader)?,
-            key_1: decode_key(reader.short()?)?,
-            key_2: decode_key(reader.short()?)?,
-            kem: reader.maybe(|reader| match reader.literal(PROPOSED) {
-                true => decode_kem(reader.large()?),
-                false => Err(Malformed::BadValue("ratchet offer: neither proposal nor nothing")),
-            })?,
+            key_1: agreement_key(reader.short()?)?,
+            key_2: agreement_key(reader.short()?)?,
+            kem: reader.maybe(KemPublicKey::take)?,
         })
     }
 }

@@ -6,6 +6,8 @@ use codec::VersionRange;
 pub const AGENT: VersionRange = range(2, 7);
 /// Envelopes between sender and recipient of a queue; also decides the form of queue addresses.
 pub const SMP_CLIENT: VersionRange = range(1, 4);
+/// Double ratchet.
+pub const RATCHET: VersionRange = range(2, 3);
 /// The ratchet version from which offers may hold a key for post-quantum encapsulation.
 pub(crate) const RATCHET_KEM: u16 = 3;
 /// Contact addresses that announce less are read as if they announced this.
