@@ -22,6 +22,8 @@ mod kem;
 mod skipped;
 pub(crate) mod stored;
 
+use std::fmt;
+
 use codec::{Malformed, VersionRange};
 use crypto::aead;
 use crypto::hash::sha256;
@@ -376,6 +378,28 @@ impl Ratchet {
     /// How many messages were passed over and may still come.
     pub fn skipped_messages(&self) -> usize {
         self.skipped.len()
+    }
+}
+
+impl fmt::Debug for AwaitingRatchet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitingRatchet").field("version", &self.session.current).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Ratchet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ratchet")
+            .field("version", &self.version())
+            .field("sent", &self.sending.next)
+            .field("received", &self.receiving.as_ref().map(|chain| chain.next))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessageKey(…)")
     }
 }
 

@@ -39,6 +39,7 @@ pub enum StoredError {
 }
 
 /// A ratchet in either state, as it was stored.
+#[derive(Debug)]
 pub enum StoredRatchet {
     /// Nothing was received yet.
     Awaiting(Box<AwaitingRatchet>),

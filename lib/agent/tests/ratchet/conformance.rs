@@ -1,13 +1,13 @@
 //! The lines of the conformance checklist about agreement and ratchet, by number.
 
 use agent::agreement::{AgreementError, AgreementKeys, join};
-use agent::ratchet::{MAX_SKIP, Pq, RatchetError};
+use agent::ratchet::{MAX_SKIP, MessageKey, Pq, RatchetError};
 use agent::ratchet_keys::{KemOffer, ReceiverKeys, SenderKeys};
 use codec::{Decode, Encode, VersionRange};
 use crypto::SeededRandom;
 use crypto::kem::{KemCiphertext, KemPublicKey};
 
-use crate::support::{HYBRID, PLAIN, Pair, SIZE, Terms};
+use crate::support::{HYBRID, PLAIN, Pair, Party, SIZE, Terms};
 
 const V2: VersionRange = VersionRange::single(2);
 
@@ -168,7 +168,6 @@ fn agent_36_encapsulation_goes_off_and_comes_back_when_both_want_it() {
     let mut pair = Pair::talking(HYBRID);
     assert_eq!(turn(&mut pair, Some(Pq::On), Some(Pq::On)), (true, true));
     turn(&mut pair, Some(Pq::Off), Some(Pq::Off));
-    turn(&mut pair, Some(Pq::Off), Some(Pq::Off));
     assert_eq!(turn(&mut pair, Some(Pq::Off), Some(Pq::Off)), (false, false));
     for _ in 0..4 {
         assert_eq!(turn(&mut pair, Some(Pq::On), Some(Pq::Off)), (false, false));
@@ -219,4 +218,50 @@ fn agent_39_the_security_code_is_equal_on_both_sides_and_of_this_connection() {
         joiner
     };
     assert_ne!(code(1), code(2));
+}
+
+#[test]
+fn agent_41_encapsulation_is_on_when_both_sides_want_it_and_off_otherwise() {
+    for terms in all_terms() {
+        let mut pair = Pair::new(terms);
+        let both = terms.joiner == Pq::On && terms.owner == Pq::On && terms.joiner_versions.max() > 2;
+        turn(&mut pair, None, None);
+        assert_eq!(turn(&mut pair, None, None), (both, both));
+    }
+}
+
+#[test]
+fn agent_42_messages_sent_right_after_joining_arrive_before_any_answer() {
+    for proposed in [Pq::Off, Pq::On] {
+        let mut pair = Pair::new(Terms { proposed, ..HYBRID });
+        let sent = [b"confirmation", b"first words!", b"and some mor"].map(|text| pair.joiner_sends(text));
+        for (message, text) in sent.iter().zip([b"confirmation", b"first words!", b"and some mor"]) {
+            assert_eq!(pair.at_owner(message).unwrap(), text);
+        }
+        assert_eq!(pair.owner.ratchet().receives_post_quantum(), proposed == Pq::On);
+    }
+}
+
+#[test]
+fn agent_44_a_stored_confirmation_is_repeated_without_a_second_ratchet() {
+    let mut pair = Pair::new(HYBRID);
+    let key = pair.joiner.ratchet().next_key(None).unwrap();
+    let stored = (pair.joiner.stored(), key.to_stored());
+    let first_try = key.seal(b"confirmation", SIZE).unwrap();
+    // The process dies here, perhaps after sending.
+    pair.joiner = Party::from_stored(&stored.0);
+    let second_try = MessageKey::from_stored(&stored.1).unwrap().seal(b"confirmation", SIZE).unwrap();
+    assert!(first_try == second_try);
+    assert_eq!(pair.at_owner(&second_try).unwrap(), b"confirmation");
+    pair.reach_joiner(b"welcome");
+}
+
+#[test]
+fn agent_49_a_repeated_confirmation_is_known_as_such() {
+    let mut pair = Pair::new(HYBRID);
+    let confirmation = pair.joiner_sends(b"confirmation");
+    assert_eq!(pair.at_owner(&confirmation).unwrap(), b"confirmation");
+    assert_eq!(pair.at_owner(&confirmation), Err(RatchetError::Duplicate));
+    pair.reach_joiner(b"welcome");
+    assert_eq!(pair.at_owner(&confirmation), Err(RatchetError::Duplicate));
 }
