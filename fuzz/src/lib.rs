@@ -10,10 +10,17 @@
 
 use std::fmt::Debug;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use agent::agreement::{AgreementKeys, join};
+use agent::compressed::{compress, decompress};
+use agent::envelope::{AgentEnvelope, EnvelopeContent};
 use agent::full_link::{ConnectionRequest, FullLink};
 use agent::link_data::{ContactData, FixedData, InvitationData, Payload};
+use agent::message::DecryptedMessage;
 use agent::owner::OwnerAuth;
+use agent::ratchet::{MessageKey, Pq, Ratchet, RatchetError, StoredRatchet};
+use agent::ratchet_keys::{ReceiverKeys, SenderKeys};
 use agent::ratchet_offer::RatchetOffer;
 use agent::short_link::{ContactShortLink, ShortLink};
 use agent::signed_item::SignedItem;
@@ -24,7 +31,7 @@ use crypto::authorize::AuthPublicKey;
 use crypto::certificate::{CertificateChain, ChainError, verify_signed_key};
 use crypto::dh::{SharedSecret, X448PrivateKey, X448PublicKey, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
-use crypto::{BoxKey, Nonce};
+use crypto::{BoxKey, Nonce, SeededRandom, aead};
 use group::document::{GroupDocument, GroupState, OwnerDocument};
 use group::identity::OwnerIdentity;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
@@ -69,6 +76,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link_data", link_data),
     ("group_payload", group_payload),
     ("document", document),
+    ("ratchet_keys", ratchet_keys),
+    ("ratchet_message", ratchet_message),
+    ("ratchet_header", ratchet_header),
+    ("ratchet_state", ratchet_state),
+    ("agent_envelope", agent_envelope),
+    ("agent_message", agent_message),
+    ("compressed", compressed),
 ];
 
 /// Accepted bytes are the only encoding of their value.
@@ -394,4 +408,129 @@ pub fn document(data: &[u8]) -> bool {
     let owner = serde_json::from_slice::<OwnerDocument>(data).is_ok_and(|owner| OwnerIdentity::try_from(owner).is_ok());
     let group = serde_json::from_slice::<GroupDocument>(data).is_ok_and(|group| GroupState::try_from(group).is_ok());
     owner | group
+}
+
+/// Keys that start a ratchet.
+pub fn ratchet_keys(data: &[u8]) -> bool {
+    exact_value::<SenderKeys>(data) | exact_value::<ReceiverKeys>(data)
+}
+
+fn random() -> SeededRandom {
+    SeededRandom::new(&[1; 32], "fuzz")
+}
+
+/// A ratchet without and one with encapsulation, as who joined stores them after the first answer.
+static STORED: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    [Pq::Off, Pq::On].map(|pq| {
+        let (keys, versions) = (AgreementKeys::generate(pq, &mut random()).unwrap(), agent::version::RATCHET);
+        let (public, mut joined) = join(&keys.public(3), versions, pq, &mut random()).unwrap();
+        let awaiting = keys.accept(&public, versions, pq).unwrap();
+        let message = joined.encrypt(None, b"", 100).unwrap();
+        let (mut owner, _) = awaiting.decrypt(&message, &mut random()).unwrap();
+        drop(owner.next_key(None).unwrap());
+        let message = owner.encrypt(None, b"", 100).unwrap();
+        joined.decrypt(&message, &mut random()).unwrap();
+        joined.to_stored().to_vec()
+    })
+});
+
+fn established(stored: &[u8]) -> Option<Box<Ratchet>> {
+    match StoredRatchet::from_stored(stored) {
+        Ok(StoredRatchet::Established(ratchet)) => Some(ratchet),
+        _ => None,
+    }
+}
+
+/// A refused message leaves no trace.
+fn refused(stored: &[u8], message: &[u8]) -> RatchetError {
+    let mut ratchet = established(stored).unwrap();
+    let error = ratchet.decrypt(message, &mut random()).expect_err("made up bytes decrypt");
+    exact(stored, &ratchet.to_stored());
+    error
+}
+
+/// Messages of nobody we know.
+pub fn ratchet_message(data: &[u8]) -> bool {
+    let errors = STORED.each_ref().map(|stored| refused(stored, data));
+    errors.contains(&RatchetError::UnknownHeader)
+}
+
+/// Where the stored ratchet without encapsulation has what a peer also has: the bound keys, the key of headers.
+const ASSOCIATED: std::ops::Range<usize> = 6..118;
+const HEADER_KEY: std::ops::Range<usize> = 435..467;
+
+/// Headers, as if the peer of the ratchet had sent the input.
+pub fn ratchet_header(data: &[u8]) -> bool {
+    let stored = &STORED[0];
+    let key = stored[HEADER_KEY].try_into().unwrap();
+    let Ok(sealed) = aead::seal_padded(key, &[0; 16], &stored[ASSOCIATED], data, 2310) else { return false };
+    let accepted = [2, 3].map(|version| {
+        let mut header = Vec::new();
+        header.put_u16(version);
+        header.put(&[0; 16]);
+        header.put(&sealed.tag);
+        header.put_large(&sealed.ciphertext);
+        let mut message = Vec::new();
+        message.put_large(&header);
+        message.put(&[0; 116]);
+        let error = refused(stored, &message);
+        assert_ne!(error, RatchetError::UnknownHeader, "the key of headers is another");
+        !matches!(error, RatchetError::Malformed(_))
+    });
+    accepted.contains(&true)
+}
+
+/// Stored ratchets and keys, whole and with the input written over them or put between.
+pub fn ratchet_state(data: &[u8]) -> bool {
+    let altered = STORED.each_ref().map(|stored| {
+        let mut altered = stored.clone();
+        let (at, bytes) = data.split_at_checked(2).unwrap_or_default();
+        let at = at.iter().fold(0, |at, byte| at << 8 | usize::from(*byte)) % stored.len();
+        let end = if data.len().is_multiple_of(2) { (at + bytes.len()).min(stored.len()) } else { at };
+        altered.splice(at..end, bytes.iter().copied());
+        state(&altered)
+    });
+    altered.contains(&true) | state(data)
+}
+
+fn state(bytes: &[u8]) -> bool {
+    if let Ok(key) = MessageKey::from_stored(bytes) {
+        exact(bytes, &key.to_stored());
+        let _ = key.seal(b"", 100);
+    }
+    if let Ok(keys) = AgreementKeys::from_stored(bytes) {
+        exact(bytes, &keys.to_stored());
+    }
+    match StoredRatchet::from_stored(bytes) {
+        Ok(StoredRatchet::Awaiting(ratchet)) => exact(bytes, &ratchet.to_stored()),
+        Ok(StoredRatchet::Established(mut ratchet)) => {
+            exact(bytes, &ratchet.to_stored());
+            let _ = ratchet.encrypt(Some(Pq::On), b"", 100);
+        }
+        Err(_) => return false,
+    }
+    true
+}
+
+/// What goes through queues after a handshake, and in it.
+pub fn agent_envelope(data: &[u8]) -> bool {
+    let envelope = AgentEnvelope::decode_all(data).ok();
+    // A link has several texts.
+    let others = envelope.filter(|envelope| !matches!(envelope.content, EnvelopeContent::Invitation(_)));
+    others.iter().for_each(|envelope| exact(data, &envelope.to_bytes()));
+    settling_value::<AgentEnvelope>(data)
+}
+
+/// What is said inside the ratchet.
+pub fn agent_message(data: &[u8]) -> bool {
+    settling_value::<DecryptedMessage>(data)
+}
+
+/// Containers of compressed data.
+pub fn compressed(data: &[u8]) -> bool {
+    let expanded = decompress(data, 10_000);
+    expanded.is_ok_and(|expanded| {
+        settled(&expanded, compress(&expanded).and_then(|again| decompress(&again, 10_000)).ok());
+        true
+    })
 }

@@ -9,36 +9,10 @@ use std::str::FromStr;
 use codec::query::Query;
 use codec::{Decode, Encode, Malformed, Reader, VersionRange, Write, text};
 use crypto::dh::X448PublicKey;
+use crypto::kem::KemPublicKey;
 
+use crate::ratchet_keys::{KemPart, agreement_key, kem_key};
 use crate::version::RATCHET_KEM;
-
-/// Length of a public key of sntrup761.
-pub const KEM_PUBLIC_KEY: usize = 1158;
-
-const PROPOSED: &[u8] = b"P";
-
-/// A public key of sntrup761.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KemPublicKey(Box<[u8; KEM_PUBLIC_KEY]>);
-
-impl KemPublicKey {
-    /// A key, if it has the right length.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(|bytes| KemPublicKey(Box::new(bytes)))
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; KEM_PUBLIC_KEY] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for KemPublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start = self.0.first_chunk::<12>().map(|start| text::base64url(start)).unwrap_or_default();
-        write!(f, "KemPublicKey({start}…)")
-    }
-}
 
 /// The keys of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +39,9 @@ impl fmt::Display for RatchetOffer {
         let key = |key: &X448PublicKey| text::base64url(&key.to_der());
         write!(f, "v={}&x3dh={},{}", self.versions, key(&self.key_1), key(&self.key_2))?;
         match &self.kem {
-            Some(kem) if self.versions.max() >= RATCHET_KEM => write!(f, "&kem_key={}", text::base64url(&*kem.0)),
+            Some(kem) if self.versions.max() >= RATCHET_KEM => {
+                write!(f, "&kem_key={}", text::base64url(kem.as_bytes()))
+            }
             _ => Ok(()),
         }
     }
@@ -89,20 +65,12 @@ fn parse_kem(query: &Query) -> Result<Option<KemPublicKey>, Malformed> {
     match (query.text("kem_key"), query.get("kem_ct")) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Malformed::BadValue("ratchet offer: encapsulation accepted in a link")),
-        (Some(key), None) => decode_kem(&text::from_base64url(key)?).map(Some),
+        (Some(key), None) => kem_key(&text::from_base64url(key)?).map(Some),
     }
 }
 
-fn decode_kem(bytes: &[u8]) -> Result<KemPublicKey, Malformed> {
-    KemPublicKey::new(bytes).ok_or(Malformed::BadValue("length of encapsulation key"))
-}
-
 fn parse_key(text: &str) -> Result<X448PublicKey, Malformed> {
-    decode_key(&text::from_base64url(text)?)
-}
-
-fn decode_key(der: &[u8]) -> Result<X448PublicKey, Malformed> {
-    X448PublicKey::from_der(der).map_err(|_| Malformed::BadValue("X448 key"))
+    agreement_key(&text::from_base64url(text)?)
 }
 
 impl Encode for RatchetOffer {
@@ -110,10 +78,7 @@ impl Encode for RatchetOffer {
         self.versions.encode(out);
         out.put_short(&self.key_1.to_der());
         out.put_short(&self.key_2.to_der());
-        out.put_maybe(self.kem.as_ref(), |out, kem| {
-            out.put(PROPOSED);
-            out.put_large(kem.as_bytes());
-        });
+        out.put_maybe(self.kem.as_ref(), |out, kem| kem.put(out));
     }
 }
 
@@ -121,12 +86,9 @@ impl Decode for RatchetOffer {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(RatchetOffer {
             versions: VersionRange::decode(reader)?,
-            key_1: decode_key(reader.short()?)?,
-            key_2: decode_key(reader.short()?)?,
-            kem: reader.maybe(|reader| match reader.literal(PROPOSED) {
-                true => decode_kem(reader.large()?),
-                false => Err(Malformed::BadValue("ratchet offer: neither proposal nor nothing")),
-            })?,
+            key_1: agreement_key(reader.short()?)?,
+            key_2: agreement_key(reader.short()?)?,
+            kem: reader.maybe(KemPublicKey::take)?,
         })
     }
 }

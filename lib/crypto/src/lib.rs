@@ -8,6 +8,7 @@
 //! | [`boxes`] | NaCl boxes, padded and bare; the symmetric boxes of SimpleX with their extra HSalsa20 step |
 //! | [`chain`] | the two key chains that encrypt the blocks of an SMP session |
 //! | [`dh`] | X25519 and X448 agreement |
+//! | [`kem`] | sntrup761 encapsulation, against quantum computers |
 //! | [`sign`] | Ed25519 and Ed448 signatures |
 //! | [`authorize`] | keys that authorise commands: signatures and deniable authenticators |
 //! | [`spki`], [`pkcs8`] | DER forms of public and of private keys |
@@ -23,6 +24,7 @@ pub mod certificate;
 pub mod chain;
 pub mod dh;
 pub mod hash;
+pub mod kem;
 pub mod pad;
 pub mod pkcs8;
 pub mod random;

@@ -8,6 +8,12 @@ pub trait Random {
     fn fill(&mut self, out: &mut [u8]);
 }
 
+impl<R: Random + ?Sized> Random for &mut R {
+    fn fill(&mut self, out: &mut [u8]) {
+        (**self).fill(out);
+    }
+}
+
 /// `N` fresh random bytes.
 pub fn array<const N: usize>(random: &mut dyn Random) -> [u8; N] {
     let mut out = [0; N];

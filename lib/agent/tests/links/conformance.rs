@@ -6,12 +6,13 @@ use agent::link_key::LinkKey;
 use agent::link_read::{LinkCheck, LinkFault, LinkReadError, RetrievedLinkData};
 use agent::owner::{OwnerAuth, OwnerFault, check_chain};
 use agent::prepared_link::{ContactLinkRequest, CreationMismatch, LinkSecrets, LinkWriteError, PreparedContactLink};
-use agent::ratchet_offer::{KemPublicKey, RatchetOffer};
+use agent::ratchet_offer::RatchetOffer;
 use agent::short_link::{ContactKind, ContactShortLink, InvitationShortLink, LinkScheme, ShortLink};
 use agent::version;
 use codec::{Decode, Encode, VersionRange, query};
 use crypto::Nonce;
 use crypto::dh::{X448PrivateKey, X25519PrivateKey};
+use crypto::kem::KemPublicKey;
 use crypto::sign::Ed25519PrivateKey;
 use smp::address::ServerAddress;
 use smp::command::QueueRequest;
@@ -39,7 +40,7 @@ const CONTACT: Option<QueueMode> = Some(QueueMode::Contact);
 
 fn offer(max: u16, kem: bool) -> RatchetOffer {
     let public = |number| X448PrivateKey::from_bytes([number; 56]).public().unwrap();
-    let kem = kem.then(|| KemPublicKey::new(&[9; 1158]).unwrap());
+    let kem = kem.then(|| KemPublicKey::from_bytes(&[9; 1158]).unwrap());
     RatchetOffer { versions: VersionRange::new(2, max).unwrap(), key_1: public(1), key_2: public(2), kem }
 }
 

@@ -6,11 +6,12 @@ use agent::link_key::LinkKey;
 use agent::link_read::RetrievedLinkData;
 use agent::owner::OwnerAuth;
 use agent::prepared_link::OwnFixedData;
-use agent::ratchet_offer::{KemPublicKey, RatchetOffer};
+use agent::ratchet_offer::RatchetOffer;
 use agent::short_link::{ContactKind, ContactShortLink, InvitationShortLink, LinkScheme, ShortLink};
 use agent::signed_item::{Item, SignedItem};
 use codec::{Decode, Encode, VersionRange};
 use crypto::dh::{X448PublicKey, X25519PublicKey};
+use crypto::kem::KemPublicKey;
 use crypto::sign::Ed25519PublicKey;
 use crypto::{BoxKey, Nonce};
 use proptest::array::uniform;
@@ -62,7 +63,7 @@ prop_compose! {
             versions: VersionRange::new(2, 3).unwrap(),
             key_1: X448PublicKey::from_bytes(keys[0]),
             key_2: X448PublicKey::from_bytes(keys[1]),
-            kem: kem.and_then(|byte| KemPublicKey::new(&[byte; 1158])),
+            kem: kem.and_then(|byte| KemPublicKey::from_bytes(&[byte; 1158]).ok()),
         }
     }
 }

@@ -6,5 +6,6 @@ mod vectors;
 
 mod boxes;
 mod certificates;
+mod kem;
 mod keys;
 mod properties;

@@ -1,0 +1,257 @@
+//! Ratchets and message keys as bytes to keep: a version, a kind, the fields in order.
+//!
+//! The bytes hold every secret of the connection. They are zeroized when dropped; where they are written is for higher
+//! floors to protect.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use codec::{Malformed, Reader, Write};
+use crypto::Secret;
+use crypto::dh::{X448PrivateKey, X448PublicKey};
+use crypto::kem::{KemCiphertext, KemSecretKey};
+use zeroize::Zeroizing;
+
+use super::chain::{BodyKey, ChainKey, ReceivingChain, SendingChain};
+use super::derive::Key;
+use super::skipped::{MAX_CHAINS, MAX_KEYS, SkippedChain, SkippedKeys};
+use super::{AwaitingRatchet, KemState, MessageKey, Pq, Ratchet, Session};
+use crate::key_source::KeyPair;
+
+/// The version of everything stored here.
+pub(crate) const VERSION: u8 = 1;
+const AWAITING: u8 = b'A';
+const ESTABLISHED: u8 = b'E';
+const MESSAGE_KEY: u8 = b'M';
+/// More than a ratchet without skipped keys takes, so that writing does not move secrets around.
+const FIXED_CAPACITY: usize = 4_096;
+const SKIPPED_KEY: usize = 52;
+const SKIPPED_CHAIN: usize = 36;
+
+/// Why stored bytes cannot be used. Nobody but this program writes them: they are damaged, or of a newer program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoredError {
+    /// A version that this program does not know.
+    #[error("stored by another program: version {0}")]
+    Version(u8),
+    /// The bytes are damaged.
+    #[error("damaged: {0}")]
+    Damaged(#[from] Malformed),
+}
+
+/// A ratchet in either state, as it was stored.
+#[derive(Debug)]
+pub enum StoredRatchet {
+    /// Nothing was received yet.
+    Awaiting(Box<AwaitingRatchet>),
+    /// It sends and receives.
+    Established(Box<Ratchet>),
+}
+
+impl StoredRatchet {
+    /// Reads what [`AwaitingRatchet::to_stored`] or [`Ratchet::to_stored`] wrote.
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, StoredError> {
+        let mut reader = open_version(bytes)?;
+        let ratchet = match reader.u8()? {
+            AWAITING => StoredRatchet::Awaiting(Box::new(AwaitingRatchet { session: take_session(&mut reader)? })),
+            ESTABLISHED => StoredRatchet::Established(Box::new(take_ratchet(&mut reader)?)),
+            _ => return Err(Malformed::BadValue("kind of ratchet").into()),
+        };
+        reader.finish()?;
+        Ok(ratchet)
+    }
+}
+
+impl AwaitingRatchet {
+    /// The bytes to keep.
+    pub fn to_stored(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(FIXED_CAPACITY));
+        out.put(&[VERSION, AWAITING]);
+        put_session(&mut out, &self.session);
+        out
+    }
+}
+
+impl Ratchet {
+    /// The bytes to keep.
+    pub fn to_stored(&self) -> Zeroizing<Vec<u8>> {
+        let skipped = self.skipped.len().saturating_mul(SKIPPED_KEY);
+        let skipped = skipped.saturating_add(self.skipped.chains.len().saturating_mul(SKIPPED_CHAIN));
+        let mut out = Zeroizing::new(Vec::with_capacity(FIXED_CAPACITY.saturating_add(skipped)));
+        out.put(&[VERSION, ESTABLISHED]);
+        put_session(&mut out, &self.session);
+        out.put(self.sending.chain.0.expose());
+        out.put(self.sending.header_key.expose());
+        out.put_u32(self.sending.next);
+        out.put_u32(self.sending.previous);
+        out.put_bool(self.sending.post_quantum);
+        out.put_maybe(self.receiving.as_ref(), |out, chain| {
+            out.put(chain.chain.0.expose());
+            out.put(chain.header_key.expose());
+            out.put_u32(chain.next);
+            out.put_bool(chain.post_quantum);
+        });
+        put_skipped(&mut out, &self.skipped);
+        out
+    }
+}
+
+impl MessageKey {
+    /// The bytes to keep, with the plaintext, until the message is sent.
+    pub fn to_stored(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(FIXED_CAPACITY));
+        out.put(&[VERSION, MESSAGE_KEY]);
+        out.put_u16(self.version);
+        out.put(self.body.key.expose());
+        out.put(&self.body.iv);
+        out.put(&self.associated);
+        out.put_large(&self.header);
+        out
+    }
+
+    /// Reads what [`MessageKey::to_stored`] wrote. The key is for the same plaintext only.
+    pub fn from_stored(bytes: &[u8]) -> Result<Self, StoredError> {
+        let mut reader = open_version(bytes)?;
+        if reader.u8()? != MESSAGE_KEY {
+            return Err(Malformed::BadValue("kind of message key").into());
+        }
+        let version = reader.u16()?;
+        let body = take_body_key(&mut reader)?;
+        let associated = reader.array()?;
+        let header = reader.large()?.to_vec();
+        reader.finish()?;
+        Ok(MessageKey { version, body, associated, header })
+    }
+}
+
+pub(crate) fn open_version(bytes: &[u8]) -> Result<Reader<'_>, StoredError> {
+    let mut reader = Reader::new(bytes);
+    match reader.u8()? {
+        VERSION => Ok(reader),
+        other => Err(StoredError::Version(other)),
+    }
+}
+
+fn put_session(out: &mut Vec<u8>, session: &Session) {
+    out.put_u16(session.current);
+    out.put_u16(session.max);
+    out.put(&session.associated);
+    out.put(session.own_key.private.to_bytes().expose());
+    out.put(session.own_key.public.as_bytes());
+    match &session.kem {
+        KemState::None => out.put(b"0"),
+        KemState::Proposed(key) => {
+            out.put(b"P");
+            out.put(key.expose());
+        }
+        KemState::Accepted(key, ciphertext) => {
+            out.put(b"A");
+            out.put(key.expose());
+            out.put(ciphertext.as_bytes());
+        }
+    }
+    out.put_bool(session.large_headers);
+    out.put_bool(session.pq.is_on());
+    out.put(session.root.expose());
+    out.put(session.next_sending_header.expose());
+    out.put(session.next_receiving_header.expose());
+}
+
+fn take_session(reader: &mut Reader<'_>) -> Result<Session, Malformed> {
+    Ok(Session {
+        current: reader.u16()?,
+        max: reader.u16()?,
+        associated: reader.array()?,
+        own_key: KeyPair {
+            private: X448PrivateKey::from_bytes(reader.array()?),
+            public: X448PublicKey::from_bytes(reader.array()?),
+        },
+        kem: take_kem(reader)?,
+        large_headers: reader.bool()?,
+        pq: if reader.bool()? { Pq::On } else { Pq::Off },
+        root: take_key(reader)?,
+        next_sending_header: take_key(reader)?,
+        next_receiving_header: take_key(reader)?,
+    })
+}
+
+fn take_kem(reader: &mut Reader<'_>) -> Result<KemState, Malformed> {
+    match reader.u8()? {
+        b'0' => Ok(KemState::None),
+        b'P' => take_kem_key(reader).map(KemState::Proposed),
+        b'A' => {
+            let key = take_kem_key(reader)?;
+            let ciphertext = KemCiphertext::from_bytes(reader.take(crypto::kem::CIPHERTEXT)?);
+            Ok(KemState::Accepted(key, ciphertext.map_err(|_| Malformed::Truncated)?))
+        }
+        _ => Err(Malformed::BadValue("state of encapsulation")),
+    }
+}
+
+pub(crate) fn take_kem_key(reader: &mut Reader<'_>) -> Result<KemSecretKey, Malformed> {
+    KemSecretKey::from_bytes(reader.take(crypto::kem::SECRET_KEY)?).map_err(|_| Malformed::Truncated)
+}
+
+fn take_ratchet(reader: &mut Reader<'_>) -> Result<Ratchet, Malformed> {
+    Ok(Ratchet {
+        session: take_session(reader)?,
+        sending: SendingChain {
+            chain: ChainKey(take_key(reader)?),
+            header_key: take_key(reader)?,
+            next: reader.u32()?,
+            previous: reader.u32()?,
+            post_quantum: reader.bool()?,
+        },
+        receiving: reader.maybe(|reader| {
+            Ok(ReceivingChain {
+                chain: ChainKey(take_key(reader)?),
+                header_key: take_key(reader)?,
+                next: reader.u32()?,
+                post_quantum: reader.bool()?,
+            })
+        })?,
+        skipped: take_skipped(reader)?,
+    })
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "both counts have bounds far below 65,536")]
+fn put_skipped(out: &mut Vec<u8>, skipped: &SkippedKeys) {
+    out.put_u16(skipped.chains.len() as u16);
+    for chain in &skipped.chains {
+        out.put(chain.header_key.expose());
+        out.put_u16(chain.keys.len() as u16);
+        for (number, key) in &chain.keys {
+            out.put_u32(*number);
+            out.put(key.key.expose());
+            out.put(&key.iv);
+        }
+    }
+}
+
+fn take_skipped(reader: &mut Reader<'_>) -> Result<SkippedKeys, Malformed> {
+    let mut skipped = SkippedKeys { chains: VecDeque::new() };
+    for _ in 0..reader.u16()? {
+        let header_key = take_key(reader)?;
+        let mut keys = BTreeMap::new();
+        for _ in 0..reader.u16()? {
+            let number = reader.u32()?;
+            if keys.last_key_value().is_some_and(|(last, _)| *last >= number) {
+                return Err(Malformed::BadValue("order of skipped messages"));
+            }
+            keys.insert(number, take_body_key(reader)?);
+        }
+        skipped.chains.push_back(SkippedChain { header_key, keys });
+    }
+    let empty = skipped.chains.iter().any(|chain| chain.keys.is_empty());
+    if empty || skipped.chains.len() > MAX_CHAINS || skipped.len() > MAX_KEYS {
+        return Err(Malformed::BadValue("number of skipped messages"));
+    }
+    Ok(skipped)
+}
+
+fn take_body_key(reader: &mut Reader<'_>) -> Result<BodyKey, Malformed> {
+    Ok(BodyKey { key: take_key(reader)?, iv: reader.array()? })
+}
+
+fn take_key(reader: &mut Reader<'_>) -> Result<Key, Malformed> {
+    reader.array().map(Secret::new)
+}

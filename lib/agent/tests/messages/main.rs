@@ -1,0 +1,10 @@
+//! Envelopes and messages of agents: the published vectors, the lines of the conformance checklist, and properties.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "../../../codec/tests/vectors/mod.rs"]
+mod published;
+
+mod confirmation;
+mod conformance;
+mod properties;
+mod vectors;
