@@ -296,13 +296,15 @@ impl Writer {
             LOG_PAGES.set(u32::try_from(pages).unwrap_or(0));
             Ok(())
         }));
+        // A crowd does not go with its first small batch.
+        let mut crowd = 0;
         while let Some(mut batch) = self.shared.next_batch(self.keeper.patience()) {
             self.keeper.look_again(&self.connection);
             if batch.jobs.is_empty() {
                 continue;
             }
             let begun = Instant::now();
-            let crowded = batch.jobs.len() >= CROWD;
+            crowd = batch.jobs.len().max(crowd / 2);
             match self.commit(&mut batch) {
                 Ok(rows) => self.shared.committed(batch, rows),
                 Err(cause) => {
@@ -312,7 +314,7 @@ impl Writer {
                 }
             }
             self.copy_log_if_long();
-            if crowded {
+            if crowd >= CROWD {
                 std::thread::sleep(GATHER.saturating_sub(begun.elapsed()));
             }
         }
