@@ -3,6 +3,7 @@
 //! Speeds are ratios to a bound measured in the same run, because machines are shared and noisy: what slows the
 //! programs slows the primitives as well. Prints one document on stdout and a table for people on stderr.
 
+mod client;
 mod delivery;
 mod memory;
 mod primitives;

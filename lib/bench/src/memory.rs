@@ -2,15 +2,12 @@
 
 use crypto::SeededRandom;
 use crypto::authorize::AuthPrivateKey;
-use crypto::dh::X25519PrivateKey;
 use crypto::sign::Ed25519PrivateKey;
-use net::client::{Client, ClientOptions, Events, Request};
-use net::handshake::{ClientConnection, ConnectOptions, connect};
-use net::tls::Connector;
-use smp::address::ServerAddress;
-use smp::command::{Command, NewQueue, QueueRequest};
+use net::client::{Client, Request};
+use smp::command::Command;
 
 use crate::Failure;
+use crate::client::{messaging_queue, open_connection, runtime, start_client};
 use crate::report::Measured;
 use crate::server::Server;
 
@@ -57,33 +54,11 @@ pub(crate) fn idle_connections() -> Result<Vec<Measured>, Failure> {
     })
 }
 
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-async fn open_connection(server: &Server, random: &mut SeededRandom) -> Result<ClientConnection, Failure> {
-    let address: ServerAddress = server.address().parse()?;
-    let key = X25519PrivateKey::generate(random);
-    Ok(connect(&address, &Connector::new()?, ConnectOptions::default(), key).await?)
-}
-
-pub(crate) async fn start_client(server: &Server, random: &mut SeededRandom) -> Result<(Client, Events), Failure> {
-    let connection = open_connection(server, random).await?;
-    Ok(Client::start(connection, ClientOptions::default(), Box::new(SeededRandom::new(&[3; 32], "commands"))))
-}
-
 async fn create_queues(client: &Client, count: u32, random: &mut SeededRandom) -> Result<(), Failure> {
     let mut under_way = std::collections::VecDeque::new();
     for _ in 0..count {
         let key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(random));
-        let queue = NewQueue {
-            recipient_key: key.public()?,
-            dh_key: X25519PrivateKey::generate(random).public(),
-            basic_auth: None,
-            subscribe: false,
-            request: Some(QueueRequest::Messaging(None)),
-            notifier: None,
-        };
+        let queue = messaging_queue(key.public()?, random);
         let request = Request::new(Command::New(Box::new(queue))).authorized_by(&key);
         under_way.push_back(client.submit(request).await?);
         if under_way.len() >= WINDOW

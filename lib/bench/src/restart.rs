@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use crypto::SeededRandom;
-use crypto::dh::X25519PrivateKey;
+use crypto::authorize::AuthPrivateKey;
 use crypto::sign::Ed25519PrivateKey;
-use smp::command::{NewQueue, QueueRequest};
 use smp::id::CorrId;
 use smp_server::queue_store::QueueStore as _;
 use smp_server::sqlite::SqliteStore;
 use smp_server::step::new;
 
 use crate::Failure;
+use crate::client::messaging_queue;
 use crate::report::Measured;
 use crate::server::Server;
 
@@ -38,19 +38,10 @@ pub(crate) fn measure() -> Result<Vec<Measured>, Failure> {
 fn fill(path: &Path) -> Result<(), Failure> {
     let store = SqliteStore::open(path)?;
     let mut random = SeededRandom::new(&[4; 32], "restart");
-    let recipient_key =
-        crypto::authorize::AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut random)).public()?;
-    let dh_key = X25519PrivateKey::generate(&mut random).public();
+    let recipient_key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut random)).public()?;
+    let command = messaging_queue(recipient_key, &mut random);
     for row in 1..=QUEUES {
-        let command = NewQueue {
-            recipient_key,
-            dh_key,
-            basic_auth: None,
-            subscribe: false,
-            request: Some(QueueRequest::Messaging(None)),
-            notifier: None,
-        };
-        let mut created = new::new(&CorrId::default(), command, 0, &mut random)?;
+        let mut created = new::new(&CorrId::default(), command.clone(), 0, &mut random)?;
         created.queue.row = row;
         store.create(created.queue, None, None);
     }

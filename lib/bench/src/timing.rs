@@ -7,12 +7,13 @@ use crypto::authorize::AuthPrivateKey;
 use crypto::dh::X25519PrivateKey;
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey};
 use net::client::{Client, ClientError, Request};
-use smp::command::{Command, NewQueue, QueueRequest};
+use smp::command::Command;
 use smp::error::Error;
 use smp::id::RecipientId;
 
 use crate::Failure;
-use crate::memory::{runtime, start_client};
+use crate::client::{messaging_queue, runtime, start_client};
+
 use crate::report::Measured;
 use crate::server::Server;
 
@@ -47,14 +48,7 @@ fn keys(random: &mut SeededRandom) -> [AuthPrivateKey; 3] {
 }
 
 async fn create(client: &Client, key: &AuthPrivateKey, random: &mut SeededRandom) -> Result<RecipientId, Failure> {
-    let queue = NewQueue {
-        recipient_key: key.public()?,
-        dh_key: X25519PrivateKey::generate(random).public(),
-        basic_auth: None,
-        subscribe: false,
-        request: Some(QueueRequest::Messaging(None)),
-        notifier: None,
-    };
+    let queue = messaging_queue(key.public()?, random);
     Ok(client.create_queue(queue, None, key).await?.recipient_id)
 }
 
