@@ -14,7 +14,7 @@ use crate::signature::Binding;
 #[serde(from = "Map<String, Value>", into = "Map<String, Value>")]
 pub enum ChatLink {
     /// A group.
-    Group(GroupCard),
+    Group(Box<GroupCard>),
     /// Something else: a contact, or what a later version knows.
     Other(Map<String, Value>),
 }

@@ -113,13 +113,13 @@ impl<'de> Deserialize<'de> for Message {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExactMessage {
     bytes: Vec<u8>,
-    message: Message,
+    message: Box<Message>,
 }
 
 impl ExactMessage {
     /// Reads a message and keeps its bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
-        Ok(ExactMessage { message: Message::parse(bytes)?, bytes: bytes.to_vec() })
+        Ok(ExactMessage { message: Message::parse(bytes)?.into(), bytes: bytes.to_vec() })
     }
 
     /// The bytes, as they came or were first written.
@@ -136,6 +136,6 @@ impl ExactMessage {
 impl From<Message> for ExactMessage {
     /// Writes a message of our own.
     fn from(message: Message) -> Self {
-        ExactMessage { bytes: message.to_json(), message }
+        ExactMessage { bytes: message.to_json(), message: message.into() }
     }
 }
