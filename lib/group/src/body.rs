@@ -131,7 +131,7 @@ fn expanded(parts: &[u8]) -> Result<Elements, BodyError> {
     let mut left = limits::BODY;
     for _ in 0..reader.u8()? {
         let part = compressed::read(&mut reader, left)?;
-        left = left.saturating_sub(part.len());
+        left = left.checked_sub(part.len()).ok_or(CompressionError::Expansion(left))?;
         elements.extend(plain(&part)?);
         if elements.len() > limits::MESSAGES_IN_BODY {
             return Err(BodyError::TooMany(elements.len()));
