@@ -25,6 +25,7 @@
 //! | [`content_digest`] | whether copies of a message say the same |
 //! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
 //! | [`security_code`] | the number that two members compare |
+//! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
 //! | [`version`], [`limits`] | what we speak, and how long things may be |
 //! | [`step`] | the steps of the protocol, one file for each |
@@ -53,6 +54,7 @@ pub mod message;
 pub mod message_id;
 pub mod preferences;
 pub mod profile;
+pub mod relay;
 pub mod roster;
 pub mod roster_blob;
 pub mod roster_transfer;
