@@ -109,7 +109,7 @@ impl Relay {
                 Err(error) => LogEvent::Ignored { what: None, why: error.to_string() },
             };
             service.log(event, context);
-            if service.status.is_refused()
+            if !service.status.is_current()
                 && let Some(connection) = service.owner_mut(number)
             {
                 // Nothing was agreed: that the owner knows is all that was waited for.
@@ -187,7 +187,10 @@ impl Relay {
             self.forget_finished(id, env);
         }
         let unanswered = |test: &super::test_address::AddressTest| !test.answered;
-        let expired: Vec<u64> = self.tests.iter().filter(|(_, test)| unanswered(test) && test.delete_at <= env.now)
+        let expired: Vec<u64> = self
+            .tests
+            .iter()
+            .filter(|(_, test)| unanswered(test) && test.delete_at <= env.now)
             .map(|(request, _)| *request)
             .collect();
         for request in expired {

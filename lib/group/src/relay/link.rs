@@ -93,8 +93,7 @@ impl RelayLink {
             other: Map::new(),
         };
         let entity_id = LinkEntityId::new(member.as_bytes());
-        let (prepared, data) =
-            prepare(entity_id, binding::tail(group), &contents, key.signing_key(), server, random)?;
+        let (prepared, data) = prepare(entity_id, binding::tail(group), &contents, key.signing_key(), server, random)?;
         let link = prepared.fixed().short_link(ContactKind::Group, LinkScheme::Https);
         let plan = LinkPlan {
             server: server.expose(),
@@ -107,7 +106,9 @@ impl RelayLink {
     }
 
     /// What creates the link, unless it was created already.
-    pub(super) fn to_create(&self) -> Option<Result<(PreparedContactLink, LinkData, ServerWithPassword), RestoreError>> {
+    pub(super) fn to_create(
+        &self,
+    ) -> Option<Result<(PreparedContactLink, LinkData, ServerWithPassword), RestoreError>> {
         match &self.state {
             LinkState::Planned(plan) => Some(plan.restore(&self.link.key)),
             _ => None,

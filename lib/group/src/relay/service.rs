@@ -32,6 +32,9 @@ use crate::signature::Signer;
 /// How many connections with owners one service has.
 const MAX_OWNERS: usize = 4;
 
+/// How many lines about what peers say are logged in one step: one body may say hundreds of things.
+const MAX_LINES: usize = 16;
+
 /// One invitation of a group, and all that came of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Service {
@@ -223,6 +226,10 @@ impl Service {
     }
 
     pub(super) fn log(&mut self, event: LogEvent, context: &mut Context<'_, '_>) {
+        let by_peer = matches!(event, LogEvent::Said { .. } | LogEvent::Ignored { .. });
+        if by_peer && context.out.log.len() >= MAX_LINES {
+            return;
+        }
         let at = context.env.now.millis() / 1_000;
         context.out.log.push(LogEntry { at, service: self.id, number: self.next_log, event });
         self.next_log = self.next_log.saturating_add(1);
@@ -259,11 +266,11 @@ impl Service {
         let now = context.env.now;
         let number = self.next_owner;
         self.next_owner = number.saturating_add(1);
-        let stay = self.owners.iter_mut().filter(|connection| connection.delete_at.is_none());
-        let mut displaceable = stay.skip(1);
-        if displaceable.by_ref().count() >= MAX_OWNERS.saturating_sub(1) {
-            let second = self.owners.iter_mut().filter(|connection| connection.delete_at.is_none()).nth(1);
-            second.into_iter().for_each(|connection| connection.delete_at = Some(now));
+        let mut staying: Vec<_> = self.owners.iter_mut().filter(|other| other.delete_at.is_none()).collect();
+        if staying.len() >= MAX_OWNERS
+            && let Some(second) = staying.get_mut(1)
+        {
+            second.delete_at = Some(now);
         }
         let state = OwnerState::Asked;
         let connection = OwnerConnection { number, owner, request, state, since: now, max_version, delete_at: None };
@@ -311,18 +318,14 @@ impl Service {
 
     /// The agent has the answer, or the owner shows that it has.
     pub(super) fn answered(&mut self, number: u64, context: &mut Context<'_, '_>) {
-        let web_domain = context.settings.web_domain.clone();
         let asked = |connection: &&mut OwnerConnection| connection.state == OwnerState::Asked;
         let Some(connection) = self.owner_mut(number).filter(asked) else { return };
         connection.state = OwnerState::Answered;
         connection.since = context.env.now;
         self.log_connection(number, ConnectionState::Answered, context);
         if self.status == Status::LinkCreated {
-            self.told_web_domain = web_domain;
+            self.told_web_domain = context.settings.web_domain.clone();
             self.advance(Status::Accepted, context);
-        }
-        if self.status.is_serving() && self.watch.is_none() {
-            self.log(LogEvent::Failed { what: "watch".to_owned(), why: "no group link was read".to_owned() }, context);
         }
     }
 
@@ -488,7 +491,9 @@ impl Service {
         match &self.status {
             Status::Rejected(Rejection::Refused(_)) if self.link.is_none() => true,
             // Its member ID must not get another link.
-            Status::Rejected(Rejection::Refused(_)) | Status::Inactive(_) => now.since(self.since) >= settings.forget_after,
+            Status::Rejected(Rejection::Refused(_)) | Status::Inactive(_) => {
+                now.since(self.since) >= settings.forget_after
+            }
             _ => false,
         }
     }

@@ -159,11 +159,7 @@ impl Relay {
     }
 
     /// Makes something that needs a context but is not a service yet.
-    pub(super) fn with_context<T>(
-        &mut self,
-        env: &mut Env<'_>,
-        make: impl FnOnce(&mut Context<'_, '_>) -> T,
-    ) -> T {
+    pub(super) fn with_context<T>(&mut self, env: &mut Env<'_>, make: impl FnOnce(&mut Context<'_, '_>) -> T) -> T {
         let Relay { identity, settings, out, .. } = self;
         make(&mut Context { settings, identity, out, env })
     }

@@ -36,12 +36,7 @@ impl AddressTest {
 }
 
 impl Relay {
-    pub(super) fn test_requested(
-        &mut self,
-        request: u64,
-        test: &RelayTest,
-        env: &Env<'_>,
-    ) -> Result<(), Dismissal> {
+    pub(super) fn test_requested(&mut self, request: u64, test: &RelayTest, env: &Env<'_>) -> Result<(), Dismissal> {
         if test.challenge.len() != CHALLENGE {
             return Err(Dismissal::Challenge);
         }
