@@ -26,7 +26,7 @@ pub struct RosterTransfer {
     announced_by: MessageId,
     header: RosterHeader,
     next: u8,
-    #[serde(with = "unpadded")]
+    #[serde(default, with = "unpadded", skip_serializing_if = "Vec::is_empty")]
     received: Vec<u8>,
 }
 

@@ -85,8 +85,6 @@ impl Relay {
         let full = |detail| Some(GroupRefusal::new(RejectionReason::Capacity, detail));
         if self.services.values().filter(same_group).any(|service| service.status.is_left()) {
             Some(GroupRefusal::new(RejectionReason::RejoinRejected, "the operator left this group"))
-        } else if self.settings.servers.is_empty() {
-            full("no server for relay links is configured")
         } else if self.services.values().filter(same_group).filter(waiting).count() >= self.settings.max_unlisted {
             full("too many invitations to this group are not listed")
         } else if self.services.values().filter(|service| service.status.is_current()).count()

@@ -3,8 +3,6 @@
 use agent::connection::Delivery;
 use agent::link_read::RetrievedLinkData;
 use agent::time::{Env, Time};
-use crypto::{Random, random};
-use smp::address::ServerWithPassword;
 
 use super::check::{GroupRefusal, admit_group, verify_group};
 use super::event::Event;
@@ -82,7 +80,7 @@ impl Relay {
             }
             TaskId::Answer(connection) => {
                 let (request, info) = self.answer(&connection)?;
-                let server = self.draw_server(env.random)?;
+                let server = self.settings.draw_server(env.random).clone();
                 Some(Task::Answer { request, connection, server, info })
             }
             TaskId::Dismiss(request) => Some(Task::Dismiss(request)),
@@ -112,10 +110,6 @@ impl Relay {
             ConnectionName::Test(request) => Some((request, self.tests.get(&request)?.answer_info(&self.identity)?)),
             ConnectionName::Address | ConnectionName::Link(_) => None,
         }
-    }
-
-    fn draw_server(&self, random: &mut dyn Random) -> Option<ServerWithPassword> {
-        draw(&self.settings.servers, random).cloned()
     }
 
     /// Takes the outcome of a task.
@@ -207,7 +201,7 @@ impl Service {
         match (&self.status, &self.group, created) {
             (Status::Invited, None, _) => Some(TaskId::ReadGroupLink(self.id)),
             (Status::Invited, Some(_), None) if settings.ask_policy => Some(TaskId::AskPolicy(self.id)),
-            // Planning failed for want of a server; it is tried again with the group link.
+            // Whoever was asked before the relay restarted is not asked any more.
             (Status::Invited, Some(_), None) => Some(TaskId::ReadGroupLink(self.id)),
             (Status::Invited, Some(_), Some(true)) => Some(TaskId::CreateLink(self.id)),
             _ => None,
@@ -305,9 +299,7 @@ impl Service {
     /// The one link that this service will ever have.
     fn plan_link(&mut self, context: &mut Context<'_, '_>) {
         let Some(group) = self.group.as_ref().filter(|_| self.link.is_none()) else { return };
-        let Some(server) = draw(&context.settings.servers, context.env.random) else {
-            return self.try_later("draw server", context);
-        };
+        let server = context.settings.draw_server(context.env.random);
         let member = &self.invitation.relay_member_id;
         let (profile, random) = (&context.identity.profile, &mut *context.env.random);
         match RelayLink::plan(&group.group_id, member, &self.member_key, profile, server, random) {
@@ -349,10 +341,4 @@ impl Service {
             self.refuse(GroupRefusal::new(reason, format!("{what}: {attempts} tries failed")), context);
         }
     }
-}
-
-/// Draws one of the servers.
-fn draw<'a>(servers: &'a [ServerWithPassword], random: &mut dyn Random) -> Option<&'a ServerWithPassword> {
-    let drawn = usize::try_from(u64::from_be_bytes(random::array(random)) >> 1).unwrap_or_default();
-    servers.get(drawn.checked_rem(servers.len())?)
 }

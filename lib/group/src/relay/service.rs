@@ -61,7 +61,7 @@ pub struct Service {
     /// What owners were told about web pages.
     pub(super) told_web_domain: Option<String>,
     /// Signed messages that were seen.
-    #[serde(with = "unpadded")]
+    #[serde(default, with = "unpadded", skip_serializing_if = "Vec::is_empty")]
     pub(super) seen: Vec<u8>,
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     pub(super) farewell: Option<Vec<u8>>,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use agent::non_empty::NonEmpty;
 use crypto::sign::Ed25519PrivateKey;
+use crypto::{Random, random};
 use smp::address::ServerWithPassword;
 
 use crate::extension::Extension;
@@ -39,8 +41,8 @@ pub struct RelayIdentity {
 /// What the operator decided.
 #[derive(Debug, Clone)]
 pub struct RelaySettings {
-    /// Where queues and relay links are made; one of them is drawn for each. Without any, no group is served.
-    pub servers: Vec<ServerWithPassword>,
+    /// Where queues and relay links are made; one of them is drawn for each.
+    pub servers: NonEmpty<ServerWithPassword>,
     /// Kinds of groups that are served.
     pub group_types: Vec<GroupType>,
     /// The longest profile of a group, as JSON.
@@ -73,10 +75,11 @@ pub struct RelaySettings {
     pub forget_after: Duration,
 }
 
-impl Default for RelaySettings {
-    fn default() -> Self {
+impl RelaySettings {
+    /// What is usual, with these servers.
+    pub fn new(servers: NonEmpty<ServerWithPassword>) -> Self {
         RelaySettings {
-            servers: Vec::new(),
+            servers,
             group_types: vec![GroupType::Channel, GroupType::Group],
             max_profile: 65_536,
             max_image: 32_768,
@@ -93,5 +96,13 @@ impl Default for RelaySettings {
             cleanup_after: Duration::from_secs(DAY),
             forget_after: Duration::from_secs(30 * DAY),
         }
+    }
+
+    /// A server for a queue or a link.
+    pub(super) fn draw_server(&self, random: &mut dyn Random) -> &ServerWithPassword {
+        let servers: Vec<&ServerWithPassword> = self.servers.iter().collect();
+        let drawn = usize::try_from(u32::from_be_bytes(random::array(random))).unwrap_or_default();
+        let place = drawn.checked_rem(servers.len()).unwrap_or_default();
+        servers.get(place).copied().unwrap_or(self.servers.first())
     }
 }

@@ -12,7 +12,7 @@ use group::relay::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Bench, Done, Found, Owner, id, settings};
+use crate::support::{Bench, Done, Found, Owner, hours, id, settings};
 
 const MEMBERS: [&str; 3] = ["relay-member-id1", "relay-member-id2", "relay-member-id3"];
 
@@ -234,14 +234,14 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn statuses_move_along_the_table_and_each_invitation_has_at_most_one_link(
         ask_policy in any::<bool>(),
         inputs in proptest::collection::vec(input(), 1..60),
     ) {
-        let mut world = World::new(RelaySettings { ask_policy, ..settings() });
+        let mut world = World::new(RelaySettings { ask_policy, check_interval: hours(12), ..settings() });
         // While it is remembered that a service was there, no other one gets a link for the same member ID.
         let mut links: BTreeMap<(String, Vec<u8>), BTreeSet<String>> = BTreeMap::new();
         for input in inputs {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent::connection::Delivery;
 use agent::link_data::{ContactData, Payload};
 use agent::link_read::RetrievedLinkData;
+use agent::non_empty::NonEmpty;
 use agent::prepared_link::{ContactLinkRequest, LinkSecrets, PreparedContactLink};
 use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use agent::time::{Env, Time};
@@ -178,7 +179,7 @@ pub(crate) fn identity() -> RelayIdentity {
 }
 
 pub(crate) fn settings() -> RelaySettings {
-    RelaySettings { servers: vec![SERVER.parse().unwrap()], ..RelaySettings::default() }
+    RelaySettings::new(NonEmpty::one(SERVER.parse().unwrap()))
 }
 
 impl Bench {
