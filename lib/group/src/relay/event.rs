@@ -16,7 +16,8 @@ pub enum Event {
         /// The status from now on.
         status: Status,
     },
-    /// An owner said something that goes to everybody in the group, with the time when it reached our queue.
+    /// An owner said something that goes to everybody in the group, with the time when it reached our queue. It is told
+    /// once: whoever passes it on keeps that together with the changes of the step.
     ToForward {
         /// The service.
         service: ServiceId,

@@ -7,11 +7,15 @@ use super::event::{Dismissal, Event as RelayEvent};
 use super::invitation::Invitation;
 use super::journal::LogEvent;
 use super::name::{ConnectionName, ServiceId};
-use super::service::{OwnerState, Service};
+use super::record::RecordKey;
+use super::service::{Context, OwnerConnection, OwnerState, Service};
+use super::settings::RelaySettings;
 use super::state::Relay;
-use super::status::Inactivity;
+use super::status::{Inactivity, Status};
+use super::test_address::AddressTest;
 use crate::body::ConnectionInfo;
 use crate::event::{Event, RejectionReason};
+use crate::identity::MemberId;
 
 impl Relay {
     /// Somebody asks for something through the relay's address. The agent may tell of a request more than once.
@@ -81,7 +85,7 @@ impl Relay {
     /// What can be refused without a look at the group link.
     fn refusal(&self, invitation: &Invitation) -> Option<GroupRefusal> {
         let same_group = |service: &&Service| service.invitation.group_link.same_link(&invitation.group_link);
-        let waiting = |service: &&Service| service.status.is_current() && service.status != super::Status::Active;
+        let waiting = |service: &&Service| service.status.is_current() && service.status != Status::Active;
         let full = |detail| Some(GroupRefusal::new(RejectionReason::Capacity, detail));
         if self.services.values().filter(same_group).any(|service| service.status.is_left()) {
             Some(GroupRefusal::new(RejectionReason::RejoinRejected, "the operator left this group"))
@@ -169,7 +173,7 @@ impl Relay {
         if let Some(test) = self.tests.get_mut(&request) {
             test.answered = true;
             test.delete_at = now;
-            self.out.dirty.insert(super::RecordKey::Test(request));
+            self.out.dirty.insert(RecordKey::Test(request));
         }
     }
 
@@ -184,7 +188,7 @@ impl Relay {
             }
             self.forget_finished(id, env);
         }
-        let unanswered = |test: &super::test_address::AddressTest| !test.answered;
+        let unanswered = |test: &AddressTest| !test.answered;
         let expired: Vec<u64> = self
             .tests
             .iter()
@@ -207,36 +211,42 @@ impl Relay {
 
 impl Service {
     /// Whether it may be asked again by this owner: the one that asked first, or another one of the group.
-    fn is_by(&self, owner: &crate::identity::MemberId) -> bool {
+    fn is_by(&self, owner: &MemberId) -> bool {
         self.invitation.owner == *owner || self.group.as_ref().is_some_and(|group| group.has_owner(owner))
     }
 
     /// When something ends by itself.
-    pub(super) fn deadlines(&self, settings: &super::RelaySettings) -> impl Iterator<Item = Time> {
-        let unlisted = self.status.is_serving() && self.status != super::Status::Active;
-        let listing = unlisted.then(|| self.since.after(settings.listing_patience));
-        let cleanup = settings.cleanup_after;
-        let silent = |connection: &super::service::OwnerConnection| {
-            let waits = connection.state == OwnerState::Answered && connection.delete_at.is_none();
-            waits.then(|| connection.since.after(cleanup))
-        };
-        let silent: Vec<Time> = self.owners.iter().filter_map(silent).collect();
+    pub(super) fn deadlines(&self, settings: &RelaySettings) -> impl Iterator<Item = Time> {
+        let silent: Vec<Time> = self.owners.iter().filter_map(|owner| self.silent_until(owner, settings)).collect();
         let over = self.owners.is_empty() && !self.status.is_current() && !self.status.is_left();
         let forgotten = over.then(|| self.since.after(settings.forget_after));
-        listing.into_iter().chain(silent).chain(forgotten)
+        self.listed_until(settings).into_iter().chain(silent).chain(forgotten)
     }
 
-    fn elapsed(&mut self, context: &mut super::service::Context<'_, '_>) {
+    /// How long the service waits to be listed.
+    fn listed_until(&self, settings: &RelaySettings) -> Option<Time> {
+        let waits = self.status.is_serving() && self.status != Status::Active;
+        waits.then(|| self.since.after(settings.listing_patience))
+    }
+
+    /// How long a connection waits for a peer that was answered. Owners may be away for days; who was refused is not
+    /// waited for so long.
+    fn silent_until(&self, connection: &OwnerConnection, settings: &RelaySettings) -> Option<Time> {
+        let waits = connection.state == OwnerState::Answered && connection.delete_at.is_none();
+        let patience = if self.status.is_current() { settings.listing_patience } else { settings.cleanup_after };
+        waits.then(|| connection.since.after(patience))
+    }
+
+    fn elapsed(&mut self, context: &mut Context<'_, '_>) {
         let now = context.env.now;
-        let cleanup = context.settings.cleanup_after;
-        let unlisted = self.status.is_serving() && self.status != super::Status::Active;
-        if unlisted && self.since.after(context.settings.listing_patience) <= now {
+        let over = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now);
+        if over(self.listed_until(context.settings)) {
             self.deactivate(Inactivity::NeverListed, context);
         }
-        let silent = self.owners.iter_mut().filter(|connection| {
-            let waits = connection.state == OwnerState::Answered && connection.delete_at.is_none();
-            waits && connection.since.after(cleanup) <= now
-        });
-        silent.for_each(|connection| connection.delete_at = Some(now));
+        let silent = self.owners.iter().filter(|owner| over(self.silent_until(owner, context.settings)));
+        let silent: Vec<u64> = silent.map(|owner| owner.number).collect();
+        for owner in self.owners.iter_mut().filter(|owner| silent.contains(&owner.number)) {
+            owner.delete_at = Some(now);
+        }
     }
 }

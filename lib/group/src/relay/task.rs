@@ -9,7 +9,8 @@
 //! | send | that connection |
 //! | delete a connection | the agent |
 //!
-//! A task that was done before is done again without harm: link, connections and messages are named in it. Where the
+//! At most one task of a name is under way, and at most one that is about the same connection: a link that is to be
+//! deleted may be about to be created. A task that was done before is done again without harm: link, connections and messages are named in it. Where the
 //! agent says that a connection of that name exists, or no longer does, the outcome is [`Outcome::Done`].
 
 use agent::connection::Delivery;

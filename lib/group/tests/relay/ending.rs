@@ -61,7 +61,7 @@ fn chat_51_a_removed_relay_takes_a_new_invitation_but_not_the_old_one() {
     bench.invite(owner.invitation("relay-member-id1"));
     bench.run();
     assert_eq!(bench.last_rejected(), Some(RejectionReason::Policy));
-    assert_eq!(bench.created(), [old.clone()]);
+    assert_eq!(bench.created(), std::slice::from_ref(&old));
 
     let (new, _, link) = bench.accept(&owner, "relay-member-id2");
     assert_ne!(new, service);

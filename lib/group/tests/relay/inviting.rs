@@ -49,7 +49,7 @@ fn an_accepted_owner_gets_the_link_that_was_created_and_the_statuses_follow_in_o
     let mut bench = Bench::new();
     let owner = Owner::new("Walks");
     let (service, connection, link) = bench.accept(&owner, "relay-member-id1");
-    assert_eq!(bench.created(), [link.clone()]);
+    assert_eq!(bench.created(), std::slice::from_ref(&link));
     assert_eq!(link.kind, ContactKind::Group);
     assert_eq!(connection, ConnectionName::Owner(service, 1));
     let statuses = bench.log.iter().filter_map(|entry| match &entry.event {

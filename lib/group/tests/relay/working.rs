@@ -112,7 +112,7 @@ fn a_link_that_cannot_be_created_is_tried_again_from_the_same_bytes() {
     bench.restart();
     bench.can_create = true;
     bench.pass(minutes(1));
-    assert_eq!(bench.created(), [planned.clone()]);
+    assert_eq!(bench.created(), std::slice::from_ref(&planned));
     assert_eq!(bench.last_accepted().unwrap().1, planned);
     assert_eq!(bench.status(id), Status::Accepted);
 }
