@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent::time::Time;
 use group::event::RejectionReason;
-use group::relay::{LogEvent, RelaySettings, Status, TaskId, Verdict};
+use group::relay::{ConnectionName, LogEvent, RelaySettings, Status, TaskId, Verdict};
 
 use crate::support::{Bench, Done, Found, Owner, hours, minutes, settings};
 
@@ -164,4 +164,26 @@ fn a_group_link_that_leads_nowhere_is_refused_at_once() {
     bench.run();
     assert_eq!(bench.last_rejected(), Some(RejectionReason::BadProfile));
     assert_eq!(bench.now, Time::from_millis(crate::support::START));
+}
+
+#[test]
+fn an_invitation_whose_link_could_not_be_created_never_gets_another_one() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.can_create = false;
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.pass(hours(25));
+    assert!(bench.last_rejected().is_some());
+    let service = bench.relay.services().next().unwrap();
+    let (id, planned) = (service.id(), service.relay_link().cloned());
+    // It may exist all the same, if the server did more than it said.
+    assert!(bench.deleted().contains(&ConnectionName::Link(id)));
+    bench.pass(hours(30));
+    bench.can_create = true;
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    assert!(bench.last_accepted().is_none() && bench.created().is_empty());
+    assert_eq!(bench.services(), 1);
+    assert_eq!(bench.relay.services().next().unwrap().relay_link().cloned(), planned);
 }
