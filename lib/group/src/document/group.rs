@@ -267,9 +267,7 @@ impl TryFrom<GroupDocument> for GroupState {
         match queue {
             None if kept.relays.is_empty() => Ok(GroupState::Prepared(Box::new(prepared))),
             None => Err(Inconsistent::new("relay_records", "the link was not created yet")),
-            Some(queue) => {
-                Ok(GroupState::Created(Box::new(kept.restore(GroupLink { group: prepared.0, queue })?)))
-            }
+            Some(queue) => Ok(GroupState::Created(Box::new(kept.restore(GroupLink { group: prepared.0, queue })?))),
         }
     }
 }

@@ -46,9 +46,9 @@ impl GroupOwner {
         match id {
             TaskId::WriteLink => self.write_link(),
             TaskId::Delete(connection) => {
-                let discarded = self.relays.iter().flat_map(|record| &record.discarded);
+                let mut discarded = self.relays.iter().flat_map(|record| &record.discarded);
                 let (connection, delivery) =
-                    discarded.cloned().find(|(name, _)| name == connection).ok_or(OwnerError::Task)?;
+                    discarded.find(|(name, _)| name == connection).cloned().ok_or(OwnerError::Task)?;
                 Ok(Task::Delete { connection, delivery })
             }
             TaskId::ReadAddress(relay) => Ok(Task::ReadLink(self.known(relay)?.address.clone())),

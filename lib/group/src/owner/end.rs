@@ -23,12 +23,7 @@ pub struct Removal {
 impl GroupOwner {
     /// Removes a relay. All relays are told, so that a silent one cannot hide it from its members; the link no longer
     /// lists it; the connection is deleted when the relay has been told.
-    pub fn remove(
-        &mut self,
-        relay: &MemberId,
-        removal: Removal,
-        env: &mut Env<'_>,
-    ) -> Result<Vec<Event>, OwnerError> {
+    pub fn remove(&mut self, relay: &MemberId, removal: Removal, env: &mut Env<'_>) -> Result<Vec<Event>, OwnerError> {
         let status = self.record_mut(relay)?.status();
         if status.is_final() {
             return Err(OwnerError::Prohibited("remove", status));

@@ -81,13 +81,7 @@ impl GroupOwner {
         }
     }
 
-    fn address_read(
-        &mut self,
-        relay: &MemberId,
-        data: &RetrievedLinkData,
-        env: &mut Env<'_>,
-        events: &mut Vec<Event>,
-    ) {
+    fn address_read(&mut self, relay: &MemberId, data: &RetrievedLinkData, env: &mut Env<'_>, events: &mut Vec<Event>) {
         let Ok(record) = self.record_mut(relay) else { return };
         match CheckedAddress::check(&record.address, data) {
             Ok(address) => {

@@ -56,9 +56,10 @@ impl Kept {
         let version = link.group().written().version;
         let relays: Result<Vec<RelayRecord>, _> = self.relays.into_iter().map(RelayRecord::try_from).collect();
         let relays = relays?;
-        let distinct = relays.iter().enumerate().all(|(index, record)| {
-            relays.iter().take(index).all(|before| before.id != record.id)
-        });
+        let distinct = relays
+            .iter()
+            .enumerate()
+            .all(|(index, record)| relays.iter().take(index).all(|before| before.id != record.id));
         require(distinct, FIELD, "two relays have the same relay_id")?;
         let live = relays.iter().filter(|record| !record.status().is_final()).count();
         require(live <= MAX_RELAYS, FIELD, "more relays than a link can list")?;
@@ -170,6 +171,8 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
         let named = record.connection().as_str() == document.connection;
         require(named, "relay_records.connection", "not the connection of this relay and attempt")?;
         let talks = record.is_connected() || record.stage.parting() == Some(Parting::Say);
+        let has_something = record.stage.parting() != Some(Parting::Say) || !record.owed.is_empty();
+        require(has_something, "relay_records.parting", "there is nothing to say")?;
         require(talks || record.owed.is_empty(), "relay_records.to_say", "there is no connection to say it through")?;
         Ok(record)
     }
@@ -211,8 +214,7 @@ fn stage(document: &RelayRecordDocument) -> Result<Stage, Inconsistent> {
 
 fn answer(document: &RelayRecordDocument) -> Result<Option<Answer>, Inconsistent> {
     let Some(text) = document.relay_link.clone() else { return Ok(None) };
-    let relay_link =
-        RelayLink::new(text).map_err(|fault| Inconsistent::new("relay_records.relay_link", fault))?;
+    let relay_link = RelayLink::new(text).map_err(|fault| Inconsistent::new("relay_records.relay_link", fault))?;
     let versions = document.versions.ok_or(Inconsistent::new("relay_records.versions", "missing beside relay_link"))?;
     let ext = document.extensions.iter().map(|name| Extension::from(name.as_str())).collect();
     let capabilities = RelayCapabilities { web_domain: document.web_domain.clone(), ext };

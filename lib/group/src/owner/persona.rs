@@ -55,7 +55,8 @@ impl Persona {
 
 fn random_name(random: &mut dyn Random) -> String {
     let [quality, thing] = random::array::<2>(random);
-    let word = |words: &[&'static str; 32], number: u8| words.get(usize::from(number % 32)).copied().unwrap_or_default();
+    let word =
+        |words: &[&'static str; 32], number: u8| words.get(usize::from(number % 32)).copied().unwrap_or_default();
     format!("{}{}", word(&QUALITIES, quality), word(&THINGS, thing))
 }
 

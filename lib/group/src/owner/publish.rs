@@ -29,10 +29,12 @@ impl GroupOwner {
         member_count: u64,
         env: &mut Env<'_>,
     ) -> Result<(), OwnerError> {
-        let before = self.link.group().contents().profile.clone();
-        let relays = self.link.group().contents().relays.clone();
         let group_before = self.link.clone();
-        self.update(GroupContents { profile, member_count, relays }, env)?;
+        let GroupContents { profile: before, relays: listed, .. } = self.link.group().contents().clone();
+        // Relays that found no room before may find it now; if not, that is no reason to keep the old profile.
+        let contents = GroupContents { profile, member_count, relays: self.links_to_list(&listed) };
+        self.update(contents.clone(), env)
+            .or_else(|_| self.update(GroupContents { relays: listed, ..contents }, env))?;
         if !self.fits(Say::Profile, MessageId::random(env.random)) {
             self.link = group_before;
             return Err(OwnerError::ProfileTooLong);

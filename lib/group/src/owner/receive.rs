@@ -6,16 +6,16 @@ use codec::VersionRange;
 use super::admission::{Reply, bounded_capabilities};
 use super::outgoing::{Say, owe};
 use super::record::RelayRecord;
-use super::stage::{Accepted, Handshake, Parting, Stage};
-use super::status::{ActiveStage, InactiveReason, RejectedReason, Status};
+use super::stage::{Handshake, Invited, Parting, Stage};
+use super::status::{ActiveStage, InactiveReason, RejectedReason};
 use super::text::shown;
 use super::{ConnectionName, Event, GroupOwner, OwnerError};
 use crate::body::Batch;
 use crate::element::{AuthoredMessage, Element};
-use crate::event::{Event as ChatEvent, RelayCapabilities, RosterAcknowledgement};
+use crate::event::{Event as ChatEvent, RelayCapabilities, RosterAcknowledgement, Signing};
 use crate::extension::Extension;
 use crate::identity::{MemberId, RelayPublicKey};
-use crate::keys::{Asserted, LinkKeys};
+use crate::keys::{Asserted, Author, LinkKeys};
 use crate::member::Role;
 use crate::message_id::MessageId;
 use crate::roster::Roster;
@@ -38,16 +38,15 @@ impl GroupOwner {
             let invited = new.invited();
             record.enter(invited, env.now, &mut events);
         }
-        let Stage::Invited(invited) = &mut record.stage else { return Ok(events) };
+        let Stage::Invited(invited @ Invited { answer: None, .. }) = &mut record.stage else { return Ok(events) };
         match Reply::parse(info) {
             Ok(Reply::Accepts(answer)) => {
                 *invited = invited.answered(answer);
                 record.problem = None;
             }
-            Ok(Reply::Refuses(reason)) if invited.answer.is_none() => {
+            Ok(Reply::Refuses(reason)) => {
                 self.end(&relay, RejectedReason::Refused(reason), Parting::Allow, env, &mut events);
             }
-            Ok(Reply::Refuses(_)) => {}
             Err(fault) => {
                 let reason = RejectedReason::Answer(shown(&fault.to_string()));
                 self.end(&relay, reason, Parting::Done, env, &mut events);
@@ -149,7 +148,10 @@ impl GroupOwner {
                 events.push(Event::Accepting { relay: relay.clone(), accepting: state.accepting });
             }
             ChatEvent::GroupLeave => self.end(relay, InactiveReason::Left, Parting::Done, env, events),
-            other => record.drop_what_came(&format!("{} is not for owners to do", shown(other.name())), events),
+            ChatEvent::GroupRelayState(_) => record.drop_what_came("a state that nobody can ask for", events),
+            // Relays tell of members and of themselves; that is somebody else's.
+            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {}
+            other => record.drop_what_came(&format!("{} is not for relays to say", other.name()), events),
         }
         if !requires {
             self.owe_first_roster(relay, env);
@@ -197,7 +199,7 @@ impl GroupOwner {
 }
 
 /// A relay speaks for itself only, with the key of its relay link.
-fn author(relay: &MemberId, key: RelayPublicKey) -> crate::keys::Author {
+fn author(relay: &MemberId, key: RelayPublicKey) -> Author {
     LinkKeys::new([], [(relay.clone(), key)]).author(relay, &Roster::default(), Asserted::default())
 }
 

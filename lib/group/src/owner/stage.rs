@@ -95,9 +95,9 @@ impl New {
 }
 
 impl Invited {
-    /// The relay's answer. The first one counts.
+    /// The relay's answer. There is no reason left to ask again.
     pub(super) fn answered(&self, answer: Answer) -> Invited {
-        Invited { answer: Some(self.answer.clone().unwrap_or(answer)), again: None }
+        Invited { answer: Some(answer), again: None }
     }
 
     pub(super) fn accepted(&self, relay: AdmittedRelay) -> Accepted {
