@@ -8,10 +8,17 @@
 
 mod group;
 mod owner;
+mod relay_record;
 mod verified_link;
 
-pub use group::{GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument};
+pub use group::{
+    GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
+};
 pub use owner::OwnerDocument;
+pub use relay_record::{
+    DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
+    RelayRecordDocument,
+};
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
 };
@@ -27,11 +34,11 @@ pub struct Inconsistent {
 }
 
 impl Inconsistent {
-    fn new(field: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(field: &'static str, reason: impl ToString) -> Self {
         Inconsistent { field, reason: reason.to_string() }
     }
 }
 
-fn require(holds: bool, field: &'static str, reason: &str) -> Result<(), Inconsistent> {
+pub(crate) fn require(holds: bool, field: &'static str, reason: &str) -> Result<(), Inconsistent> {
     if holds { Ok(()) } else { Err(Inconsistent::new(field, reason)) }
 }

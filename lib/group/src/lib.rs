@@ -27,6 +27,7 @@
 //! | [`security_code`] | the number that two members compare |
 //! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
+//! | [`owner`] | the owner of a group: invites relays, checks them, publishes them, removes them |
 //! | [`version`], [`limits`] | what we speak, and how long things may be |
 //! | [`step`] | the steps of the protocol, one file for each |
 //! | [`document`] | the JSON documents that carry state from step to step |
@@ -52,6 +53,7 @@ pub mod limits;
 pub mod member;
 pub mod message;
 pub mod message_id;
+pub mod owner;
 pub mod preferences;
 pub mod profile;
 pub mod relay;
