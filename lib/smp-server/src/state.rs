@@ -7,7 +7,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crypto::dh::X25519PublicKey;
 use crypto::random;
 use smp::command::{Command, NewQueue};
 use smp::error::{BlockingInfo, Error};
@@ -23,7 +22,7 @@ use crate::events::DelayedEvents;
 use crate::holdings::Holdings;
 use crate::metrics::{Gauges, Metrics};
 use crate::outbox::{Outbox, Outgoing};
-use crate::queue::{Change, Message, Queue};
+use crate::queue::{Change, Message};
 use crate::queue_store::{QueueStore, Share};
 use crate::random::SystemRandom;
 use crate::registry::{Entry, Live, Registry};
@@ -32,18 +31,6 @@ use crate::step::{self, Context, Reply, Request, Sent};
 use crate::subscription::{self, Holding};
 use crate::unsupported;
 use crate::verify::Verified;
-
-fn queue_ids(queue: &Queue, dh_key: X25519PublicKey) -> QueueIds {
-    QueueIds {
-        recipient_id: queue.recipient_id.clone(),
-        sender_id: queue.sender_id.clone(),
-        dh_key,
-        mode: queue.mode,
-        link_id: queue.link.as_deref().map(|link| link.id.clone()),
-        service_id: None,
-        notifier: None,
-    }
-}
 
 /// Everything that connections share.
 #[derive(Debug)]
@@ -201,7 +188,7 @@ impl State {
             drop(live);
             return self.try_repeat(created, subscribe, holdings, share, after);
         }
-        let ids = queue_ids(&created.queue, created.dh_key);
+        let ids = created.queue.ids(created.dh_key);
         live.written = self.store.create(created.queue, created.link_data, share.clone());
         *after = live.written;
         if subscribe {
@@ -232,7 +219,7 @@ impl State {
         if subscribe {
             holdings.subscribe(&entry, live, false, &self.events);
         }
-        Ok(queue_ids(&live.queue, dh_key))
+        Ok(live.queue.ids(dh_key))
     }
 
     /// Also an error may rest on a write that is not durable yet.
