@@ -2,7 +2,6 @@
 //!
 //! `WORLD_SEED` replays one; `WORLD_RUNS` and `WORLD_FIRST` say how many there are and which seed is the first.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,10 +32,10 @@ fn variable(name: &str) -> Option<u64> {
 pub fn run_all(test: &str, seeds: &[u64], run: impl Fn(u64) -> Result<(), Failure> + Sync) {
     let failures = failures(seeds, run);
     let Some((seed, Failure { violation, trace })) = failures.first() else { return };
-    let others: BTreeSet<u64> = failures.iter().skip(1).map(|(seed, _)| *seed).collect();
+    let others = failures.iter().skip(1).map(|(seed, failure)| format!("seed {seed}: {}\n", failure.violation));
     panic!(
-        "{trace}\nseed {seed}: {violation}\n\nreplay with: WORLD_SEED={seed} cargo test -p world {test}\n\
-         other seeds that failed: {others:?}"
+        "{trace}\nseed {seed}: {violation}\n{}\nreplay with: WORLD_SEED={seed} cargo test -p world {test}",
+        others.collect::<String>()
     );
 }
 

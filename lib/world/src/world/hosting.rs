@@ -203,8 +203,11 @@ impl<A: Application> World<A> {
                 queue.map(|wanted| up.subscribed.remove(&wanted.queue));
             }
         }
+        // The application has forgotten what it was told in this turn.
+        for name in self.names(host) {
+            self.tell_pending(host, &name);
+        }
         for name in touched {
-            self.tell_pending(host, name);
             self.resume(host, name);
         }
         self.turn(host, |application, turn| application.restarted(turn));

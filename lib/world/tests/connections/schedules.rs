@@ -254,7 +254,7 @@ impl Schedule {
     fn check_nothing_left(&mut self) {
         for host in self.hosts {
             let names = self.world.names(host);
-            if !names.is_empty() || !self.world.application(host).deleted {
+            if !names.is_empty() {
                 self.world.violate(format_args!("{host:?} still has {names:?}"));
             }
         }

@@ -88,7 +88,6 @@ pub(crate) struct Talker {
     pub(crate) last: Option<i64>,
     pub(crate) refused: Vec<i64>,
     pub(crate) suspended: bool,
-    pub(crate) deleted: bool,
     /// What must not happen.
     pub(crate) fault: Option<String>,
     /// Messages may be refused from now on.
@@ -114,7 +113,6 @@ impl Talker {
             last: None,
             refused: Vec::new(),
             suspended: false,
-            deleted: false,
             fault: None,
             ending: false,
         }
@@ -343,7 +341,7 @@ impl Application for Talker {
                 drop(fault);
             }
             Event::Suspended => self.suspended = true,
-            Event::Deleted(None) => self.deleted = true,
+            Event::Deleted(None) => {}
             Event::NotSent { .. } | Event::Stopped(_) | Event::Refused(_) | Event::Deleted(_) | Event::QueueLost => {
                 self.must_not(format!("{name}: {event:?}"));
             }
