@@ -94,6 +94,7 @@ impl Connection {
         match (id, &error) {
             (TaskId::Acknowledge(id), ServerError::NoMessage) => return self.acknowledged(id),
             (TaskId::Send(number), ServerError::Quota) if self.quota_exceeded(*number, events, env) => return,
+            (TaskId::Send(number), ServerError::Auth) if self.repeats_authorized(*number) => return,
             _ => {}
         }
         let fault = TaskFault::Refused { task: id.clone(), error };
