@@ -21,6 +21,7 @@ use std::time::Duration;
 use agent::connection::Connection;
 use agent::connection::event::Event;
 use agent::connection::fault::ConnectionError;
+use agent::connection::task::TaskId;
 use agent::time::{Env, Time};
 use smp::address::ServerAddress;
 
@@ -51,6 +52,20 @@ pub struct World<A: Application> {
     trace: Trace,
     violation: Option<String>,
     orders: Vec<Order>,
+    refusals: Vec<Refusal>,
+}
+
+/// A task that a server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose task.
+    pub host: HostId,
+    /// Of which connection.
+    pub name: String,
+    /// Which.
+    pub task: TaskId,
+    /// Why.
+    pub error: smp::error::Error,
 }
 
 /// A server and whether it is there.
@@ -124,6 +139,7 @@ impl<A: Application> World<A> {
             trace: Trace::default(),
             violation: None,
             orders: Vec::new(),
+            refusals: Vec::new(),
         }
     }
 
@@ -152,6 +168,11 @@ impl<A: Application> World<A> {
     /// What was seen of all messages.
     pub fn wiretap(&self) -> &Wiretap {
         &self.wiretap
+    }
+
+    /// What servers refused, in order.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// What happened that must not, first of all.

@@ -13,7 +13,7 @@ use smp::response::Response;
 use smp::transmission::ServerTransmission;
 
 use super::transport::Transmission;
-use super::{Happening, World};
+use super::{Happening, Refusal, World};
 use crate::application::{Application, Turn};
 use crate::host::{Active, Discipline, HostId, Memory, PersistPoint, UplinkState, Uplinked, Waiting};
 use crate::network::ServerId;
@@ -470,8 +470,15 @@ impl<A: Application> World<A> {
                 self.receive(host, name, message, &body);
             }
             response => {
-                if let (TaskId::CreateQueue, Response::Ids(ids)) = (id, &response) {
-                    self.remember_subscription(host, server, &ids.recipient_id);
+                match (id, &response) {
+                    (TaskId::CreateQueue, Response::Ids(ids)) => {
+                        self.remember_subscription(host, server, &ids.recipient_id);
+                    }
+                    (id, Response::Err(error)) => {
+                        let (name, task, error) = (name.to_owned(), id.clone(), error.clone());
+                        self.refusals.push(Refusal { host, name, task, error });
+                    }
+                    _ => {}
                 }
                 self.finish(host, name, id, Outcome::Answered(response));
             }

@@ -86,7 +86,6 @@ pub(crate) struct Talker {
     pub(crate) connected: bool,
     /// The message after the end.
     pub(crate) last: Option<i64>,
-    pub(crate) refused: Vec<i64>,
     pub(crate) suspended: bool,
     /// What must not happen.
     pub(crate) fault: Option<String>,
@@ -111,7 +110,6 @@ impl Talker {
             without_receipt: BTreeSet::new(),
             connected: false,
             last: None,
-            refused: Vec::new(),
             suspended: false,
             fault: None,
             ending: false,
@@ -336,10 +334,7 @@ impl Application for Talker {
                     self.to_acknowledge.insert(id, false);
                 }
             }
-            Event::NotSent { number, fault } if self.ending => {
-                self.refused.push(number);
-                drop(fault);
-            }
+            Event::NotSent { .. } if self.ending => {}
             Event::Suspended => self.suspended = true,
             Event::Deleted(None) => {}
             Event::NotSent { .. } | Event::Stopped(_) | Event::Refused(_) | Event::Deleted(_) | Event::QueueLost => {
