@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crypto::random;
+use crypto::{Random, Secret, random};
 use smp::command::{Command, NewQueue};
 use smp::error::{BlockingInfo, Error};
 use smp::id::{CorrId, RecipientId, SenderId};
@@ -26,7 +26,7 @@ use crate::queue::{Change, Message};
 use crate::queue_store::{QueueStore, Share};
 use crate::random::SystemRandom;
 use crate::registry::{Entry, Live, Registry};
-use crate::step::new::Created;
+use crate::step::new::{Created, Repeatable};
 use crate::step::{self, Context, Reply, Request, Sent};
 use crate::subscription::{self, Holding};
 use crate::unsupported;
@@ -46,6 +46,8 @@ pub struct State {
     /// Reads from disk that may run at a time.
     pub(crate) reads: Semaphore,
     bodies: Arc<Budget>,
+    /// Of this process; commands of clients that connected to an earlier one cannot arrive any more.
+    creation_secret: Secret<32>,
     next_queue: AtomicI64,
     next_message: AtomicI64,
 }
@@ -78,6 +80,7 @@ impl State {
             unwritten: Arc::new(Semaphore::new(config.limits.unwritten_blocks)),
             reads: Semaphore::new(config.limits.reads),
             bodies: Budget::new(config.limits.body_memory),
+            creation_secret: Secret::new(random::array(&mut SystemRandom)),
             next_queue: AtomicI64::new(loaded.next_queue),
             next_message: AtomicI64::new(loaded.next_message),
             config,
@@ -180,7 +183,10 @@ impl State {
     ) -> Result<QueueIds, Error> {
         self.config.admission.check(new.basic_auth.as_ref())?;
         let subscribe = new.subscribe;
-        let mut created = step::new::new(corr_id, new, self.config.clock.now(), &mut SystemRandom)?;
+        let mut repeatable = Repeatable::new(&self.creation_secret, corr_id, &new);
+        let mut system = SystemRandom;
+        let random = repeatable.as_mut().map_or(&mut system as &mut dyn Random, |source| source);
+        let mut created = step::new::new(corr_id, new, self.config.clock.now(), random)?;
         created.queue.row = self.next_queue.fetch_add(1, Ordering::Relaxed);
         let entry = Entry::new(created.queue.clone());
         let mut live = entry.lock();

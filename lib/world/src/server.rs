@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use agent::time::Time;
 use crypto::dh::{X25519PrivateKey, X25519PublicKey};
-use crypto::{BoxKey, SeededRandom, random};
+use crypto::{BoxKey, Random, Secret, SeededRandom, random};
 use smp::address::ServerAddress;
 use smp::command::{Command, MessageFlags, NewQueue};
 use smp::delivery::Delivered;
@@ -22,7 +22,7 @@ use smp::transmission::{ClientTransmission, encode_response};
 use smp_server::authority::{Authority, Check, SessionCheck};
 use smp_server::body::{Body, Budget};
 use smp_server::queue::{Change, Message, MessageKey, Queue};
-use smp_server::step::new::Created;
+use smp_server::step::new::{Created, Repeatable};
 use smp_server::step::{self, Context, Reply, Request, Sent};
 use smp_server::subscription::{Holding, next_to_push};
 
@@ -76,6 +76,7 @@ pub struct Server {
     address: ServerAddress,
     rules: Rules,
     random: SeededRandom,
+    creation_secret: Secret<32>,
     shelf: Shelf,
     durable: Shelf,
     sessions: BTreeMap<SessionNumber, Session>,
@@ -120,10 +121,12 @@ impl Server {
     pub fn new(seed: u64, name: &str, rules: Rules) -> Self {
         let mut random = SeededRandom::new(&seed_bytes(seed), &format!("server {name}"));
         let fingerprint = codec::text::base64url(&random::array::<32>(&mut random));
+        let creation_secret = Secret::new(random::array(&mut random));
         Server {
             address: format!("smp://{fingerprint}@{name}.example:5223").parse().unwrap(),
             rules,
             random,
+            creation_secret,
             shelf: Shelf::default(),
             durable: Shelf::default(),
             sessions: BTreeMap::new(),
@@ -201,6 +204,7 @@ impl Server {
 
     /// Loses whatever was not durable, and all sessions.
     pub fn crash(&mut self) {
+        self.creation_secret = Secret::new(random::array(&mut self.random));
         self.shelf = self.durable.clone();
         self.sessions.clear();
         self.subscribers.clear();
@@ -290,7 +294,9 @@ impl Server {
         now: Time,
     ) -> Result<Response, Error> {
         let subscribe = new.subscribe;
-        let created = step::new::new(corr_id, new, seconds(now), &mut self.random)?;
+        let mut repeatable = Repeatable::new(&self.creation_secret, corr_id, &new);
+        let random = repeatable.as_mut().map_or(&mut self.random as &mut dyn Random, |source| source);
+        let created = step::new::new(corr_id, new, seconds(now), random)?;
         let dh_key = created.dh_key;
         let row = match self.shelf.is_free(&created.queue) {
             true => self.shelf.insert(created.queue, created.link_data),
