@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agent::connection::{
     AddressPlan, Connection, ConnectionError, Delivery, Event, InviteLink, JoinLink, QueuePlan, ReceivedMessage,
-    SendOptions, Settings,
+    SendOptions, Settings, TaskFault,
 };
 use agent::full_link::FullLink;
 use agent::link_data::{ContactData, Payload};
@@ -17,6 +17,7 @@ use agent::receipt::{NoReceipt, ReceiptStatus};
 use agent::short_link::{ContactKind, LinkScheme, ShortLink};
 use crypto::Nonce;
 use crypto::sign::Ed25519PrivateKey;
+use smp::error::Error;
 use smp::id::MessageId;
 use world::{Application, HostId, Turn};
 
@@ -72,6 +73,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Talker {
     pub(crate) part: Arc<Part>,
     link: Option<String>,
+    to_retry: bool,
     to_allow: bool,
     to_accept: Option<u64>,
     accepted_request: Option<u64>,
@@ -98,6 +100,7 @@ impl Talker {
         Talker {
             part: Arc::new(part),
             link: None,
+            to_retry: false,
             to_allow: false,
             to_accept: None,
             accepted_request: None,
@@ -173,6 +176,9 @@ impl Talker {
 
     /// Does everything that there is to do now.
     fn go_on(&mut self, turn: &mut Turn<'_>) {
+        if std::mem::take(&mut self.to_retry) {
+            turn.step(PEER, |connection, _| connection.retry());
+        }
         self.publish(turn);
         self.join(turn);
         self.allow(turn);
@@ -336,6 +342,8 @@ impl Application for Talker {
             }
             Event::NotSent { .. } if self.ending => {}
             Event::Suspended => self.suspended = true,
+            // Repeated confirmations have filled a small queue; its owner will empty it.
+            Event::Stopped(TaskFault::Refused { error: Error::Quota, .. }) => self.to_retry = true,
             Event::Deleted(None) => {}
             Event::NotSent { .. } | Event::Stopped(_) | Event::Refused(_) | Event::Deleted(_) | Event::QueueLost => {
                 self.must_not(format!("{name}: {event:?}"));
