@@ -30,7 +30,8 @@ impl Connection {
     }
 
     fn unreachable(&mut self, id: &TaskId, events: &mut Vec<Event>, env: &mut Env<'_>) {
-        self.delay(id, Pace::Fast, env);
+        let pace = if *id == TaskId::DeleteQueue { Pace::Deletion } else { Pace::Fast };
+        self.delay(id, pace, env);
         match id {
             TaskId::Send(_) => {
                 self.give_up_old(Pace::Fast, events, env);
