@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent::connection::Connection;
+use agent::connection::fault::LoadError;
 use agent::connection::record::{Change, RecordKey};
 use agent::connection::task::{Task, TaskId};
 use agent::time::Time;
@@ -38,8 +39,8 @@ pub enum Discipline {
     Kept,
     /// It acts, then commits.
     ActsBeforeCommit,
-    /// It does not write the records that change with every turn of a ratchet.
-    LosesTurns,
+    /// It writes this record once and never again.
+    WritesOnce(RecordKey),
 }
 
 /// All records of a connection.
@@ -149,8 +150,10 @@ impl<A> Disk<A> {
     /// Makes changes of a connection durable.
     pub(crate) fn write(&mut self, name: &str, changes: &[Change], discipline: Discipline) {
         let records = self.connections.entry(name.to_owned()).or_default();
-        let is_lost = |key: &RecordKey| discipline == Discipline::LosesTurns && *key == RecordKey::Turn;
-        for change in changes.iter().filter(|change| !is_lost(&change.key)) {
+        for change in changes {
+            if discipline == Discipline::WritesOnce(change.key) && records.contains_key(&change.key) {
+                continue;
+            }
             match &change.value {
                 Some(value) => {
                     records.insert(change.key, value.clone());
@@ -162,11 +165,10 @@ impl<A> Disk<A> {
         }
     }
 
-    /// The connection as it is on disk.
-    pub(crate) fn load(&self, name: &str) -> Option<Connection> {
-        let records = self.connections.get(name)?;
-        let records = records.iter().map(|(key, value)| (*key, value.clone()));
-        Some(Connection::load(records).unwrap_or_else(|error| panic!("{name} cannot be loaded: {error}")))
+    /// The connection as it is on disk, if there is one.
+    pub(crate) fn load(&self, name: &str) -> Result<Option<Connection>, LoadError> {
+        let Some(records) = self.connections.get(name) else { return Ok(None) };
+        Connection::load(records.iter().map(|(key, value)| (*key, value.clone()))).map(Some)
     }
 }
 

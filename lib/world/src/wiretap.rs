@@ -71,9 +71,13 @@ impl Wiretap {
             .map_err(|()| format!("{source:?} uses the nonce {:?} twice", Nonce(envelope.nonce.0)))?;
         let message =
             self.open(&place, &envelope, drawn).ok_or_else(|| format!("{source:?} sends what nobody can read"))?;
+        self.check_key(&source, &message.content)?;
         remember(&mut self.by_source, source.clone(), sha256(&message.content))
-            .map_err(|()| format!("{source:?} repeats a message with another content"))?;
-        let envelope = AgentEnvelope::decode_all(&message.content);
+            .map_err(|()| format!("{source:?} repeats a message with another content"))
+    }
+
+    fn check_key(&mut self, source: &Source, content: &[u8]) -> Result<(), String> {
+        let envelope = AgentEnvelope::decode_all(content);
         let envelope = envelope.map_err(|error| format!("{source:?} sends no agent envelope: {error}"))?;
         let encrypted = match envelope.content {
             EnvelopeContent::Confirmation { encrypted, .. } | EnvelopeContent::Message { encrypted } => encrypted,

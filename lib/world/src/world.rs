@@ -242,6 +242,11 @@ impl<A: Application> World<A> {
         self.orders.push(Order { host, tag, fate });
     }
 
+    /// What may go wrong, to change it.
+    pub fn chaos_mut(&mut self) -> &mut Chaos {
+        &mut self.chaos
+    }
+
     /// The world's own choices.
     pub fn dice(&mut self) -> &mut Dice {
         &mut self.dice

@@ -51,8 +51,13 @@ impl<A: Application> World<A> {
             return;
         }
         let names: Vec<String> = known.disk.connections.keys().cloned().collect();
-        let load = |name: &String| (name.clone(), Active::new(known.disk.load(name).expect("its records")));
-        let connections = names.iter().map(load).collect();
+        let mut connections = BTreeMap::new();
+        for name in &names {
+            match known.disk.load(name) {
+                Ok(loaded) => connections.extend(loaded.map(|loaded| (name.clone(), Active::new(loaded)))),
+                Err(error) => return self.violate(format_args!("{name} cannot be loaded: {error}")),
+            }
+        }
         let application = known.disk.application.clone();
         known.memory = Some(Memory { application, connections, uplinks: BTreeMap::new() });
         note!(self, "{} is back with {names:?}", self.hosts[host.0].name);
@@ -191,9 +196,10 @@ impl<A: Application> World<A> {
         memory.application = known.disk.application.clone();
         for name in touched {
             match (known.disk.load(name), memory.connections.get_mut(name)) {
-                (Some(connection), Some(active)) => active.connection = connection,
-                (Some(connection), None) => drop(memory.connections.insert(name.clone(), Active::new(connection))),
-                (None, _) => drop(memory.connections.remove(name)),
+                (Ok(Some(connection)), Some(active)) => active.connection = connection,
+                (Ok(Some(connection)), None) => drop(memory.connections.insert(name.clone(), Active::new(connection))),
+                (Ok(None), _) => drop(memory.connections.remove(name)),
+                (Err(error), _) => return self.violate(format_args!("{name} cannot be loaded: {error}")),
             }
         }
         for uplink in memory.uplinks.values_mut() {

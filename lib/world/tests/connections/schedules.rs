@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::connection::{Delivery, QueuePlan, SendOptions, Settings, TaskId, Versions};
+use agent::connection::{Delivery, QueuePlan, RecordKey, SendOptions, Settings, TaskId, Versions};
 use agent::ratchet::Pq;
 use agent::receipt::ReceiptStatus;
 use agent::version;
@@ -16,12 +16,12 @@ use world::runs::{self, Failure};
 use world::world::Refusal;
 use world::{Chaos, Dice, Discipline, HostId, Rules, ServerId, World};
 
-use crate::talker::{ADDRESS, PEER, Part, Planned, Role, Talker};
+use crate::talker::{Part, Planned, Role, Talker};
 
 /// How many schedules an ordinary run of the tests tries.
 const SAMPLE: u64 = 200;
-/// How many a broken contract must survive at most.
-const BROKEN_SAMPLE: u64 = 60;
+/// How many are tried to find out that something is broken.
+const BROKEN_SAMPLE: u64 = 40;
 
 /// One world with its two talkers.
 pub(crate) struct Schedule {
@@ -282,4 +282,64 @@ fn run(seed: u64) -> Result<(), Failure> {
 #[test]
 fn every_schedule_delivers_everything_once_in_order() {
     runs::run_all("every_schedule_delivers", &runs::seeds(SAMPLE), run);
+}
+
+/// What is found in schedules with more of the faults that `worsen` is about: nothing while everybody keeps to the
+/// contract, and something when somebody does not.
+fn findings(worsen: impl Fn(&mut Chaos) + Sync, break_contract: impl Fn(&mut Schedule) + Sync) -> Vec<String> {
+    let find = |broken: bool| -> Vec<String> {
+        let seeds: Vec<u64> = (1..=BROKEN_SAMPLE).collect();
+        let failures = runs::failures(&seeds, |seed| {
+            let mut schedule = Schedule::new(seed);
+            worsen(schedule.world.chaos_mut());
+            if broken {
+                break_contract(&mut schedule);
+            }
+            schedule.play();
+            outcome(&schedule.world)
+        });
+        failures.into_iter().map(|(_, failure)| failure.violation).collect()
+    };
+    assert_eq!(find(false), Vec::<String>::new());
+    find(true)
+}
+
+fn set_discipline(schedule: &mut Schedule, discipline: Discipline) {
+    for host in schedule.hosts {
+        schedule.world.set_discipline(host, discipline);
+    }
+}
+
+#[test]
+fn a_host_that_acts_before_it_commits_is_found_out() {
+    let found = findings(
+        |chaos| chaos.crash_before_commit = 150,
+        |schedule| set_discipline(schedule, Discipline::ActsBeforeCommit),
+    );
+    assert!(found.iter().any(|violation| violation.contains("two plaintexts with one message key")), "{found:#?}");
+}
+
+#[test]
+fn a_host_that_does_not_keep_every_record_is_found_out() {
+    let worsen = |chaos: &mut Chaos| chaos.crash_after_commit = 100;
+    for (record, expected) in [
+        (RecordKey::Turn, "cannot be loaded: damaged: bad parts of different ratchets"),
+        (RecordKey::Position, "two plaintexts with one message key"),
+    ] {
+        let found = findings(worsen, |schedule| set_discipline(schedule, Discipline::WritesOnce(record)));
+        assert!(found.iter().any(|violation| violation.contains(expected)), "{record:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_before_it_commits_is_found_out() {
+    let found = findings(
+        |chaos| (chaos.server_commit, chaos.server_crash) = (5_000..=5_000, 100),
+        |schedule| {
+            for server in schedule.servers {
+                schedule.world.server(server).rules_mut().answers_before_commit = true;
+            }
+        },
+    );
+    assert!(found.iter().any(|violation| violation.contains("Skipped")), "{found:#?}");
 }
