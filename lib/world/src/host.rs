@@ -165,6 +165,16 @@ impl<A> Disk<A> {
         }
     }
 
+    /// What is on disk and not in memory, or the other way round: every change must have been among the changes.
+    pub(crate) fn difference(&self, name: &str, connection: &Connection) -> Option<String> {
+        let in_memory: Records = connection.records().into_iter().collect();
+        let on_disk = self.connections.get(name)?;
+        let mut keys: Vec<_> = in_memory.keys().chain(on_disk.keys()).collect();
+        keys.retain(|key| in_memory.get(key) != on_disk.get(key));
+        keys.dedup();
+        (!keys.is_empty()).then(|| format!("{name}: the changes leave out {keys:?}"))
+    }
+
     /// The connection as it is on disk, if there is one.
     pub(crate) fn load(&self, name: &str) -> Result<Option<Connection>, LoadError> {
         let Some(records) = self.connections.get(name) else { return Ok(None) };

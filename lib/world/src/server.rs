@@ -22,7 +22,7 @@ use smp::transmission::{ClientTransmission, encode_response};
 use smp_server::authority::{Authority, Check, SessionCheck};
 use smp_server::body::{Body, Budget};
 use smp_server::queue::{Change, Message, MessageKey, Queue};
-use smp_server::step::new::{Created, Repeatable};
+use smp_server::step::new::{Admission, Created, Repeatable};
 use smp_server::step::{self, Context, Reply, Request, Sent};
 use smp_server::subscription::{Holding, next_to_push};
 
@@ -41,13 +41,21 @@ pub struct Rules {
     pub quota: usize,
     /// The age in seconds that messages may reach.
     pub message_ttl: i64,
+    /// Who may create queues.
+    pub admission: Admission,
     /// Tells before it is durable. No honest server does; tests show with it that they can fail.
     pub answers_before_commit: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { version: 18, quota: 128, message_ttl: 21 * 86_400, answers_before_commit: false }
+        Rules {
+            version: 18,
+            quota: 128,
+            message_ttl: 21 * 86_400,
+            admission: Admission::default(),
+            answers_before_commit: false,
+        }
     }
 }
 
@@ -293,6 +301,7 @@ impl Server {
         new: NewQueue,
         now: Time,
     ) -> Result<Response, Error> {
+        self.rules.admission.check(new.basic_auth.as_ref())?;
         let subscribe = new.subscribe;
         let mut repeatable = Repeatable::new(&self.creation_secret, corr_id, &new);
         let random = repeatable.as_mut().map_or(&mut self.random as &mut dyn Random, |source| source);

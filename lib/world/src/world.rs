@@ -53,7 +53,11 @@ pub struct World<A: Application> {
     violation: Option<String>,
     orders: Vec<Order>,
     refusals: Vec<Refusal>,
+    tally: Tally,
 }
+
+/// How often what went wrong.
+pub type Tally = BTreeMap<&'static str, u64>;
 
 /// A task that a server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +144,7 @@ impl<A: Application> World<A> {
             violation: None,
             orders: Vec::new(),
             refusals: Vec::new(),
+            tally: Tally::new(),
         }
     }
 
@@ -168,6 +173,11 @@ impl<A: Application> World<A> {
     /// What was seen of all messages.
     pub fn wiretap(&self) -> &Wiretap {
         &self.wiretap
+    }
+
+    /// How often what went wrong.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What servers refused, in order.
@@ -337,9 +347,17 @@ impl<A: Application> World<A> {
     }
 
     /// Whether something goes wrong now that does in so many of a thousand cases.
-    fn strikes(&mut self, chance: impl FnOnce(&Chaos) -> u64) -> bool {
+    fn strikes(&mut self, what: &'static str, chance: impl FnOnce(&Chaos) -> u64) -> bool {
         let chance = chance(&self.chaos);
-        !self.is_calm() && self.dice.per_mille(chance)
+        let strikes = !self.is_calm() && self.dice.per_mille(chance);
+        if strikes {
+            self.count(what);
+        }
+        strikes
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
     }
 
     /// In a while, as long as the range in milliseconds says.

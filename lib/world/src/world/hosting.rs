@@ -54,6 +54,9 @@ impl<A: Application> World<A> {
         let mut connections = BTreeMap::new();
         for name in &names {
             match known.disk.load(name) {
+                Ok(Some(loaded)) if known.disk.difference(name, &loaded).is_some() => {
+                    return self.violate(format_args!("{name} is another when it is loaded"));
+                }
                 Ok(loaded) => connections.extend(loaded.map(|loaded| (name.clone(), Active::new(loaded)))),
                 Err(error) => return self.violate(format_args!("{name} cannot be loaded: {error}")),
             }
@@ -133,7 +136,7 @@ impl<A: Application> World<A> {
             self.crash(host);
             return None;
         }
-        if self.strikes(|chaos| chaos.commit_failure) {
+        if self.strikes("failed commits", |chaos| chaos.commit_failure) {
             self.forget(host, &effects.touched);
             return None;
         }
@@ -155,11 +158,11 @@ impl<A: Application> World<A> {
             known.crash_at = None;
             return true;
         }
-        self.strikes(|chaos| match point {
-            PersistPoint::BeforeCommit => chaos.crash_before_commit,
-            PersistPoint::AfterCommit => chaos.crash_after_commit,
-            PersistPoint::AfterEffect => chaos.crash_after_effect,
-        })
+        match point {
+            PersistPoint::BeforeCommit => self.strikes("crashes before a commit", |chaos| chaos.crash_before_commit),
+            PersistPoint::AfterCommit => self.strikes("crashes after a commit", |chaos| chaos.crash_after_commit),
+            PersistPoint::AfterEffect => self.strikes("crashes after a command", |chaos| chaos.crash_after_effect),
+        }
     }
 
     /// Makes the changes of all connections that took part durable, with the application's.
@@ -168,10 +171,14 @@ impl<A: Application> World<A> {
         let Some(memory) = known.memory.as_mut() else { return };
         known.disk.application = memory.application.clone();
         let mut sealed = Vec::new();
+        let mut incomplete = None;
         for name in touched {
             let Some(active) = memory.connections.get_mut(name) else { continue };
             let changes = active.connection.take_changes();
             known.disk.write(name, &changes, known.discipline);
+            if known.discipline == Discipline::Kept {
+                incomplete = incomplete.or(known.disk.difference(name, &active.connection));
+            }
             let outgoing = changes.into_iter().filter(|change| matches!(change.key, RecordKey::Outgoing(_)));
             sealed.extend(outgoing.filter_map(|change| Some((name.clone(), change.key, change.value?))));
             if active.connection.is_over() {
@@ -180,6 +187,9 @@ impl<A: Application> World<A> {
             }
         }
         let host_name = known.name.clone();
+        if let Some(incomplete) = incomplete {
+            self.violate(incomplete);
+        }
         for (name, key, value) in sealed {
             if let Err(violation) = self.wiretap.audit_record(&host_name, &name, key, &value) {
                 self.violate(violation);
@@ -481,6 +491,9 @@ impl<A: Application> World<A> {
                         self.remember_subscription(host, server, &ids.recipient_id);
                     }
                     (id, Response::Err(error)) => {
+                        if *error == Error::Quota {
+                            self.count("full queues");
+                        }
                         let (name, task, error) = (name.to_owned(), id.clone(), error.clone());
                         self.refusals.push(Refusal { host, name, task, error });
                     }
@@ -515,7 +528,10 @@ impl<A: Application> World<A> {
         let name = memory.connections.iter().find(|(_, active)| is_its(active)).map(|(name, _)| name.clone());
         match (response, name) {
             (Response::Msg(message, body), Some(name)) => self.receive(host, &name, message, &body),
-            (Response::End, _) => self.subscription_ended(host, server, queue),
+            (Response::End, _) => {
+                self.count("subscriptions taken over");
+                self.subscription_ended(host, server, queue);
+            }
             (Response::Deld, Some(name)) => {
                 self.turn(host, |_, turn| turn.eventful(&name, |connection, _| connection.queue_lost()));
             }

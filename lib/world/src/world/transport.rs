@@ -67,7 +67,7 @@ impl<A: Application> World<A> {
         let hasty = place.server.take_hasty();
         self.send_to_hosts(server, hasty);
         self.plan_commit(server);
-        if self.strikes(|chaos| chaos.server_crash) {
+        if self.strikes("server crashes", |chaos| chaos.server_crash) {
             self.stop_server(server);
             let back = self.after(|chaos| chaos.rest.clone());
             self.agenda.add(back, Happening::ServerBack(server));
@@ -114,7 +114,7 @@ impl<A: Application> World<A> {
             if let Some(at) = wire.to_host.arrival(at) {
                 self.agenda.add(at, Happening::AtHost(session, bytes));
             }
-            if self.strikes(|chaos| chaos.cut) {
+            if self.strikes("cut sessions", |chaos| chaos.cut) {
                 self.cut_somewhere(session);
             }
         }
@@ -123,7 +123,7 @@ impl<A: Application> World<A> {
     /// Opens a session, if both sides are there.
     pub(super) fn open_session(&mut self, host: HostId, server: ServerId) -> Option<(SessionNumber, SessionTerms)> {
         let reachable = self.servers[server.0].up && self.hosts[host.0].online;
-        if !reachable || self.strikes(|chaos| chaos.connect_failure) {
+        if !reachable || self.strikes("failed connects", |chaos| chaos.connect_failure) {
             return None;
         }
         let session = self.wires.last_key_value().map_or(1, |(last, _)| last + 1);
@@ -153,7 +153,8 @@ impl<A: Application> World<A> {
         if fate == Some(Fate::Lost) {
             return self.cut(session, self.now, self.now);
         }
-        let repeated = matches!(command, Command::Send(..)) && self.strikes(|chaos| chaos.repeated_send);
+        let repeated =
+            matches!(command, Command::Send(..)) && self.strikes("repeated SENDs", |chaos| chaos.repeated_send);
         for _ in 0..=usize::from(repeated) {
             let at = self.after(|chaos| chaos.latency.clone());
             let arrival = self.wires.get_mut(&session).and_then(|wire| wire.to_server.arrival(at));
@@ -164,7 +165,7 @@ impl<A: Application> World<A> {
                 }
             }
         }
-        if self.strikes(|chaos| chaos.cut) {
+        if self.strikes("cut sessions", |chaos| chaos.cut) {
             self.cut_somewhere(session);
         }
     }

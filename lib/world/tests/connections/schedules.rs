@@ -3,7 +3,7 @@
 //! Whatever happens, every message that was accepted for sending arrives once, in order and whole; both sides come to be
 //! connected, once; no message key covers two plaintexts; and in the end nothing is left.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::connection::{Delivery, QueuePlan, RecordKey, SendOptions, Settings, TaskId, Versions};
@@ -13,7 +13,7 @@ use agent::version;
 use codec::VersionRange;
 use smp::error::Error;
 use world::runs::{self, Failure};
-use world::world::Refusal;
+use world::world::{Refusal, Tally};
 use world::{Chaos, Dice, Discipline, HostId, Rules, ServerId, World};
 
 use crate::talker::{Part, Planned, Role, Talker};
@@ -22,6 +22,23 @@ use crate::talker::{Part, Planned, Role, Talker};
 const SAMPLE: u64 = 200;
 /// How many are tried to find out that something is broken.
 const BROKEN_SAMPLE: u64 = 40;
+
+/// What happens in every sample that is worth something.
+const EXPECTED: [&str; 13] = [
+    "crashes after a command",
+    "crashes after a commit",
+    "crashes before a commit",
+    "cut sessions",
+    "failed commits",
+    "failed connects",
+    "full queues",
+    "keys of messages",
+    "messages that arrived",
+    "post-quantum messages",
+    "receipts",
+    "repeated SENDs",
+    "server crashes",
+];
 
 /// One world with its two talkers.
 pub(crate) struct Schedule {
@@ -164,6 +181,20 @@ impl Schedule {
         self.check_faults();
     }
 
+    /// What went wrong, and what came of it.
+    fn tally(&self) -> Tally {
+        let mut tally = self.world.tally().clone();
+        let mut add = |what, count| *tally.entry(what).or_default() += count as u64;
+        for talker in self.hosts.map(|host| self.world.application(host)) {
+            add("messages that arrived", talker.handled.len());
+            add("post-quantum messages", talker.handled.iter().filter(|message| message.post_quantum).count());
+            add("receipts", talker.receipts.len());
+        }
+        add("keys of messages", self.world.wiretap().keys());
+        tally.retain(|_, count| *count > 0);
+        tally
+    }
+
     /// Acts until it is durable: a crash may take it back.
     fn until(&mut self, host: HostId, act: impl Fn(&mut Talker, &mut world::Turn<'_>)) {
         while self.world.act(host, &act).is_none() {
@@ -273,15 +304,24 @@ pub(crate) fn outcome(world: &World<Talker>) -> Result<(), Failure> {
     }
 }
 
-fn run(seed: u64) -> Result<(), Failure> {
-    let mut schedule = Schedule::new(seed);
-    schedule.play();
-    outcome(&schedule.world)
-}
-
 #[test]
 fn every_schedule_delivers_everything_once_in_order() {
-    runs::run_all("every_schedule_delivers", &runs::seeds(SAMPLE), run);
+    let seeds = runs::seeds(SAMPLE);
+    let total = Mutex::new(Tally::new());
+    runs::run_all("every_schedule_delivers", &seeds, |seed| {
+        let mut schedule = Schedule::new(seed);
+        schedule.play();
+        let mut total = total.lock().unwrap();
+        for (what, count) in schedule.tally() {
+            *total.entry(what).or_default() += count;
+        }
+        outcome(&schedule.world)
+    });
+    let total = total.into_inner().unwrap();
+    println!("{} schedules: {total:#?}", seeds.len());
+    // A sample in which something never happens shows nothing about it.
+    let missing: Vec<_> = EXPECTED.iter().filter(|what| !total.contains_key(*what)).collect();
+    assert!(missing.is_empty() || seeds.len() < 100, "never happened: {missing:?}");
 }
 
 /// What is found in schedules with more of the faults that `worsen` is about: nothing while everybody keeps to the
