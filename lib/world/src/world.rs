@@ -242,6 +242,11 @@ impl<A: Application> World<A> {
         self.hosts[host.0].crash_at = Some((turn, point));
     }
 
+    /// Takes that back; says whether it has not crashed.
+    pub fn cancel_crash(&mut self, host: HostId) -> bool {
+        self.hosts[host.0].crash_at.take().is_some()
+    }
+
     /// Makes a host break the contract.
     pub fn set_discipline(&mut self, host: HostId, discipline: Discipline) {
         self.hosts[host.0].discipline = discipline;

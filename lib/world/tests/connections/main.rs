@@ -2,5 +2,7 @@
 //! servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod handshake;
 mod schedules;
+mod support;
 mod talker;
