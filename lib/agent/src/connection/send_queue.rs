@@ -33,6 +33,9 @@ pub(super) struct SendQueue {
     /// Kept for repeated confirmations, which must carry the same key.
     e2e_key: X25519PrivateKey,
     secret: SharedSecret,
+    /// The server refused our confirmation as coming from anybody: an earlier one, whose answer we did not get, may have
+    /// led the recipient to secure its queue for us. Not kept, because the server says so again.
+    secured_for_us: bool,
 }
 
 impl SendQueue {
@@ -48,7 +51,7 @@ impl SendQueue {
     fn with_key(info: QueueInfo, auth_key: Ed25519PrivateKey, status: SendStatus, random: &mut dyn Random) -> Self {
         let e2e_key = X25519PrivateKey::generate(random);
         let secret = e2e_key.agree(&info.address.dh_key);
-        SendQueue { info, status, auth_key, e2e_key, secret }
+        SendQueue { info, status, auth_key, e2e_key, secret, secured_for_us: false }
     }
 
     /// Whether we secure the queue; otherwise its recipient does, with the key in our confirmation.
@@ -58,6 +61,13 @@ impl SendQueue {
 
     pub(super) fn needs_securing(&self) -> bool {
         self.sender_secures() && self.status == SendStatus::New
+    }
+
+    /// A confirmation was refused. Whether it may be accepted with our authorization.
+    pub(super) fn may_be_secured(&mut self) -> bool {
+        let untried = !self.sender_secures() && !self.secured_for_us;
+        self.secured_for_us |= untried;
+        untried
     }
 
     pub(super) fn secure(&self) -> Result<Task, ConnectionError> {
@@ -78,7 +88,8 @@ impl SendQueue {
             false => PrivateHeader::SenderKey(public),
         };
         let body = self.seal(Some(self.e2e_key.public()), &header, message, agent, random)?;
-        Ok(self.task(self.sender_secures(), Command::Send(MessageFlags { notify: true }, body)))
+        let authorized = self.sender_secures() || self.secured_for_us;
+        Ok(self.task(authorized, Command::Send(MessageFlags { notify: true }, body)))
     }
 
     /// Any later message.
@@ -131,6 +142,7 @@ impl SendQueue {
             auth_key: take_auth_key(reader)?,
             e2e_key: take_x25519(reader)?,
             secret: take_shared(reader)?,
+            secured_for_us: false,
         })
     }
 }
