@@ -5,6 +5,7 @@
 mod ending;
 mod handshake;
 mod messages;
+mod persist_points;
 mod schedules;
 mod support;
 mod talker;

@@ -241,7 +241,7 @@ fn agent_55_messages_for_a_full_queue_fail_after_a_week() {
     let fault = TaskFault::Expired(TaskId::Send(numbers[4]));
     assert!(pair.events(pair.alice).contains(&Event::NotSent { number: numbers[4], fault }));
     pair.world.go_online(pair.bob.host);
-    let messages = pair.take_messages_for(pair.bob, Duration::from_secs(60));
+    let messages = pair.take_messages_for(pair.bob, Duration::from_secs(600));
     let got: Vec<_> = messages.iter().map(|message| (message.number, message.integrity)).collect();
     let gap = Integrity::Skipped { from: numbers[4], to: numbers[4] };
     assert_eq!(got[..4], numbers[..4].iter().map(|number| (*number, Integrity::Ok)).collect::<Vec<_>>());
