@@ -22,6 +22,9 @@
 //! | [`message`] | what is said inside the ratchet |
 //! | [`message_chain`] | numbers and hashes of messages, and what a recipient finds of them |
 //! | [`receipt`] | which messages arrived |
+//! | [`connection`] | both sides of a connection, and contact addresses: the steps of the protocol |
+//! | [`prepared_invitation`] | an invitation that is known before its queue exists |
+//! | [`time`] | moments, as callers give them |
 //! | [`padding`] | padded sizes and what fits |
 //! | [`compressed`] | the container in which applications compress |
 //! | [`non_empty`] | lists as the wire counts them |
@@ -31,6 +34,7 @@
 
 pub mod agreement;
 pub mod compressed;
+pub mod connection;
 pub mod envelope;
 pub mod full_link;
 pub mod key_source;
@@ -42,6 +46,7 @@ pub mod message_chain;
 pub mod non_empty;
 pub mod owner;
 pub mod padding;
+pub mod prepared_invitation;
 pub mod prepared_link;
 pub mod ratchet;
 pub mod ratchet_keys;
@@ -49,4 +54,5 @@ pub mod ratchet_offer;
 pub mod receipt;
 pub mod short_link;
 pub mod signed_item;
+pub mod time;
 pub mod version;

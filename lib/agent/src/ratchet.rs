@@ -153,6 +153,16 @@ pub struct Ratchet {
     sending: SendingChain,
     receiving: Option<ReceivingChain>,
     skipped: SkippedKeys,
+    touched: Touched,
+}
+
+/// Which parts of a ratchet changed besides its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Touched {
+    /// The chains are new.
+    pub(crate) turn: bool,
+    /// Keys of skipped messages came or went.
+    pub(crate) skipped: bool,
 }
 
 /// The key of one message to send, its header already encrypted. Sealing uses it up.
@@ -200,8 +210,7 @@ impl AwaitingRatchet {
         let session = &self.session;
         let header = message.open_header(&session.next_receiving_header, &session.associated);
         let turn = session.turn(&header.ok_or(RatchetError::UnknownHeader)??, 0, &message, keys)?;
-        let mut ratchet =
-            Ratchet { session: turn.session, sending: turn.sending, receiving: None, skipped: SkippedKeys::default() };
+        let mut ratchet = Ratchet::begin(turn.session, turn.sending);
         let plaintext = ratchet.receive_with(turn.reception);
         Ok((ratchet, plaintext))
     }
@@ -240,7 +249,17 @@ impl Ratchet {
             previous: 0,
             post_quantum: encapsulated.is_some(),
         };
-        Ok(Ratchet { session, sending, receiving: None, skipped: SkippedKeys::default() })
+        Ok(Ratchet::begin(session, sending))
+    }
+
+    fn begin(session: Session, sending: SendingChain) -> Self {
+        let touched = Touched { turn: true, skipped: false };
+        Ratchet { session, sending, receiving: None, skipped: SkippedKeys::default(), touched }
+    }
+
+    /// What changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
     }
 
     /// Encrypts a message padded to `size` bytes; `request` changes what this side wants of post-quantum encryption.
@@ -327,10 +346,11 @@ impl Ratchet {
         let missing = self.receiving.as_ref().map(|chain| chain.skip_to(header.previous)).transpose()?;
         let turn = self.session.turn(header, self.sending.next, message, keys)?;
         if let Some((chain, passed)) = missing {
-            self.skipped.store(&chain.header_key, passed);
+            self.skip(&chain.header_key, passed);
         }
         self.session = turn.session;
         self.sending = turn.sending;
+        self.touched.turn = true;
         Ok(self.receive_with(turn.reception))
     }
 
@@ -344,15 +364,21 @@ impl Ratchet {
         let associated = [&self.session.associated, message.whole_header].concat();
         let plaintext = key.open(&associated, message.body, &message.body_tag)?;
         self.skipped.remove(header_key, header.number);
+        self.touched.skipped = true;
         Ok(Received { plaintext, post_quantum: self.receives_post_quantum() })
     }
 
     fn receive_with(&mut self, reception: Reception) -> Received {
         let Reception { chain, passed, plaintext } = reception;
-        self.skipped.store(&chain.header_key, passed);
+        self.skip(&chain.header_key, passed);
         let post_quantum = chain.post_quantum;
         self.receiving = Some(chain);
         Received { plaintext, post_quantum }
+    }
+
+    fn skip(&mut self, header_key: &Key, passed: Vec<chain::Skipped>) {
+        self.touched.skipped |= !passed.is_empty();
+        self.skipped.store(header_key, passed);
     }
 
     /// Equal on both sides, if nobody stands between them; people may compare it.

@@ -41,10 +41,15 @@ impl Receipt {
         if agent_version < RECEIPTS_AGENT {
             return Err(NoReceipt::OldAgent);
         }
+        Receipt { number: message.number, hash: MessageHash::of(encoded), info: Vec::new() }.with_info(info)
+    }
+
+    /// The same receipt with other information.
+    pub fn with_info(&self, info: Vec<u8>) -> Result<Self, NoReceipt> {
         if info.len() > usize::from(u16::MAX) {
             return Err(NoReceipt::TooLong);
         }
-        Ok(Receipt { number: message.number, hash: MessageHash::of(encoded), info })
+        Ok(Receipt { number: self.number, hash: self.hash.clone(), info })
     }
 
     /// The sender's number of the message.

@@ -62,6 +62,8 @@ pub enum Event {
     Stopped(TaskFault),
     /// What the peer, or a server between, sent was refused; the connection is as it was.
     Refused(PeerFault),
+    /// The server has deleted our queue, or does not know it any more: nothing will come.
+    QueueLost,
     /// Data of our link was written.
     LinkSet,
     /// Our queue no longer accepts messages.

@@ -5,7 +5,6 @@ use smp::error::Error as ServerError;
 
 use super::TaskId;
 use crate::agreement::AgreementError;
-use crate::envelope;
 use crate::link_read::LinkReadError;
 use crate::padding::TooLarge;
 use crate::prepared_link::{CreationMismatch, LinkWriteError};

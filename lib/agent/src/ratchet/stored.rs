@@ -1,5 +1,8 @@
 //! Ratchets and message keys as bytes to keep: a version, a kind, the fields in order.
 //!
+//! A ratchet can be kept whole or in three parts that change at different times: a message moves the *position*, the
+//! first message of a chain replaces the *turn*, gaps add to the *skipped* keys.
+//!
 //! The bytes hold every secret of the connection. They are zeroized when dropped; where they are written is for higher
 //! floors to protect.
 
@@ -14,7 +17,7 @@ use zeroize::Zeroizing;
 use super::chain::{BodyKey, ChainKey, ReceivingChain, SendingChain};
 use super::derive::Key;
 use super::skipped::{MAX_CHAINS, MAX_KEYS, SkippedChain, SkippedKeys};
-use super::{AwaitingRatchet, KemState, MessageKey, Pq, Ratchet, Session};
+use super::{ASSOCIATED, AwaitingRatchet, KemState, MessageKey, Pq, Ratchet, Session, Touched};
 use crate::key_source::KeyPair;
 
 /// The version of everything stored here.
@@ -22,6 +25,11 @@ pub(crate) const VERSION: u8 = 1;
 const AWAITING: u8 = b'A';
 const ESTABLISHED: u8 = b'E';
 const MESSAGE_KEY: u8 = b'M';
+const POSITION: u8 = b'P';
+const TURN: u8 = b'T';
+const SKIPPED: u8 = b'S';
+/// More than a position takes.
+const SMALL_CAPACITY: usize = 128;
 /// More than a ratchet without skipped keys takes, so that writing does not move secrets around.
 const FIXED_CAPACITY: usize = 4_096;
 const SKIPPED_KEY: usize = 52;
@@ -78,21 +86,56 @@ impl Ratchet {
         let skipped = skipped.saturating_add(self.skipped.chains.len().saturating_mul(SKIPPED_CHAIN));
         let mut out = Zeroizing::new(Vec::with_capacity(FIXED_CAPACITY.saturating_add(skipped)));
         out.put(&[VERSION, ESTABLISHED]);
-        put_session(&mut out, &self.session);
-        out.put(self.sending.chain.0.expose());
-        out.put(self.sending.header_key.expose());
-        out.put_u32(self.sending.next);
-        out.put_u32(self.sending.previous);
-        out.put_bool(self.sending.post_quantum);
-        out.put_maybe(self.receiving.as_ref(), |out, chain| {
-            out.put(chain.chain.0.expose());
-            out.put(chain.header_key.expose());
-            out.put_u32(chain.next);
-            out.put_bool(chain.post_quantum);
-        });
+        put_turn(&mut out, self);
+        put_position(&mut out, self);
         put_skipped(&mut out, &self.skipped);
         out
     }
+
+    /// The part that changes with every message.
+    pub fn stored_position(&self) -> Zeroizing<Vec<u8>> {
+        part(POSITION, SMALL_CAPACITY, |out| put_position(out, self))
+    }
+
+    /// The part that changes with every turn.
+    pub fn stored_turn(&self) -> Zeroizing<Vec<u8>> {
+        part(TURN, FIXED_CAPACITY, |out| put_turn(out, self))
+    }
+
+    /// The keys of messages that were passed over; nothing if there are none.
+    pub fn stored_skipped(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let capacity = self.skipped.len().saturating_mul(SKIPPED_KEY).saturating_add(FIXED_CAPACITY);
+        (self.skipped.len() > 0).then(|| part(SKIPPED, capacity, |out| put_skipped(out, &self.skipped)))
+    }
+
+    /// Puts the three parts together again.
+    pub fn from_stored_parts(turn: &[u8], position: &[u8], skipped: Option<&[u8]>) -> Result<Self, StoredError> {
+        let turn = open_part(TURN, turn, take_turn)?;
+        let position = open_part(POSITION, position, take_position)?;
+        let skipped = skipped.map(|bytes| open_part(SKIPPED, bytes, take_skipped)).transpose()?;
+        Ok(turn.at(position, skipped.unwrap_or_default())?)
+    }
+}
+
+fn part(kind: u8, capacity: usize, put: impl FnOnce(&mut Vec<u8>)) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(capacity));
+    out.put(&[VERSION, kind]);
+    put(&mut out);
+    out
+}
+
+fn open_part<T>(
+    kind: u8,
+    bytes: &[u8],
+    take: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<T, StoredError> {
+    let mut reader = open_version(bytes)?;
+    if reader.u8()? != kind {
+        return Err(Malformed::BadValue("part of a ratchet").into());
+    }
+    let value = take(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
 }
 
 impl MessageKey {
@@ -132,8 +175,11 @@ pub(crate) fn open_version(bytes: &[u8]) -> Result<Reader<'_>, StoredError> {
 }
 
 fn put_session(out: &mut Vec<u8>, session: &Session) {
-    out.put_u16(session.current);
-    out.put_u16(session.max);
+    put_session_turn(out, session);
+    put_session_position(out, session);
+}
+
+fn put_session_turn(out: &mut Vec<u8>, session: &Session) {
     out.put(&session.associated);
     out.put(session.own_key.private.to_bytes().expose());
     out.put(session.own_key.public.as_bytes());
@@ -149,28 +195,157 @@ fn put_session(out: &mut Vec<u8>, session: &Session) {
             out.put(ciphertext.as_bytes());
         }
     }
-    out.put_bool(session.large_headers);
-    out.put_bool(session.pq.is_on());
     out.put(session.root.expose());
     out.put(session.next_sending_header.expose());
     out.put(session.next_receiving_header.expose());
 }
 
+fn put_session_position(out: &mut Vec<u8>, session: &Session) {
+    out.put_u16(session.current);
+    out.put_u16(session.max);
+    out.put_bool(session.large_headers);
+    out.put_bool(session.pq.is_on());
+}
+
+fn put_turn(out: &mut Vec<u8>, ratchet: &Ratchet) {
+    put_session_turn(out, &ratchet.session);
+    out.put(ratchet.sending.header_key.expose());
+    out.put_u32(ratchet.sending.previous);
+    out.put_bool(ratchet.sending.post_quantum);
+    out.put_maybe(ratchet.receiving.as_ref(), |out, chain| {
+        out.put(chain.header_key.expose());
+        out.put_bool(chain.post_quantum);
+    });
+}
+
+fn put_position(out: &mut Vec<u8>, ratchet: &Ratchet) {
+    put_session_position(out, &ratchet.session);
+    out.put(ratchet.sending.chain.0.expose());
+    out.put_u32(ratchet.sending.next);
+    out.put_maybe(ratchet.receiving.as_ref(), |out, chain| {
+        out.put(chain.chain.0.expose());
+        out.put_u32(chain.next);
+    });
+}
+
+/// What of a session changes with turns.
+struct SessionTurn {
+    associated: [u8; ASSOCIATED],
+    own_key: KeyPair,
+    kem: KemState,
+    root: Key,
+    next_sending_header: Key,
+    next_receiving_header: Key,
+}
+
+/// What of a session changes with messages.
+struct SessionPosition {
+    current: u16,
+    max: u16,
+    large_headers: bool,
+    pq: Pq,
+}
+
+/// What of a ratchet changes with turns.
+struct StoredTurn {
+    session: SessionTurn,
+    header_key: Key,
+    previous: u32,
+    post_quantum: bool,
+    receiving: Option<(Key, bool)>,
+}
+
+/// What of a ratchet changes with messages.
+struct Position {
+    session: SessionPosition,
+    sending: (Key, u32),
+    receiving: Option<(Key, u32)>,
+}
+
+impl SessionTurn {
+    fn at(self, position: SessionPosition) -> Session {
+        let SessionTurn { associated, own_key, kem, root, next_sending_header, next_receiving_header } = self;
+        let SessionPosition { current, max, large_headers, pq } = position;
+        Session {
+            current,
+            max,
+            associated,
+            own_key,
+            kem,
+            large_headers,
+            pq,
+            root,
+            next_sending_header,
+            next_receiving_header,
+        }
+    }
+}
+
+impl StoredTurn {
+    fn at(self, position: Position, skipped: SkippedKeys) -> Result<Ratchet, Malformed> {
+        let receiving = match (self.receiving, position.receiving) {
+            (None, None) => None,
+            (Some((header_key, post_quantum)), Some((chain, next))) => {
+                Some(ReceivingChain { chain: ChainKey(chain), header_key, next, post_quantum })
+            }
+            _ => return Err(Malformed::BadValue("parts of different ratchets")),
+        };
+        let (chain, next) = position.sending;
+        let sending = SendingChain {
+            chain: ChainKey(chain),
+            header_key: self.header_key,
+            next,
+            previous: self.previous,
+            post_quantum: self.post_quantum,
+        };
+        let session = self.session.at(position.session);
+        Ok(Ratchet { session, sending, receiving, skipped, touched: Touched::default() })
+    }
+}
+
 fn take_session(reader: &mut Reader<'_>) -> Result<Session, Malformed> {
-    Ok(Session {
-        current: reader.u16()?,
-        max: reader.u16()?,
+    let turn = take_session_turn(reader)?;
+    Ok(turn.at(take_session_position(reader)?))
+}
+
+fn take_session_turn(reader: &mut Reader<'_>) -> Result<SessionTurn, Malformed> {
+    Ok(SessionTurn {
         associated: reader.array()?,
         own_key: KeyPair {
             private: X448PrivateKey::from_bytes(reader.array()?),
             public: X448PublicKey::from_bytes(reader.array()?),
         },
         kem: take_kem(reader)?,
-        large_headers: reader.bool()?,
-        pq: if reader.bool()? { Pq::On } else { Pq::Off },
         root: take_key(reader)?,
         next_sending_header: take_key(reader)?,
         next_receiving_header: take_key(reader)?,
+    })
+}
+
+fn take_session_position(reader: &mut Reader<'_>) -> Result<SessionPosition, Malformed> {
+    Ok(SessionPosition {
+        current: reader.u16()?,
+        max: reader.u16()?,
+        large_headers: reader.bool()?,
+        pq: if reader.bool()? { Pq::On } else { Pq::Off },
+    })
+}
+
+fn take_turn(reader: &mut Reader<'_>) -> Result<StoredTurn, Malformed> {
+    Ok(StoredTurn {
+        session: take_session_turn(reader)?,
+        header_key: take_key(reader)?,
+        previous: reader.u32()?,
+        post_quantum: reader.bool()?,
+        receiving: reader.maybe(|reader| Ok((take_key(reader)?, reader.bool()?)))?,
+    })
+}
+
+fn take_position(reader: &mut Reader<'_>) -> Result<Position, Malformed> {
+    Ok(Position {
+        session: take_session_position(reader)?,
+        sending: (take_key(reader)?, reader.u32()?),
+        receiving: reader.maybe(|reader| Ok((take_key(reader)?, reader.u32()?)))?,
     })
 }
 
@@ -192,25 +367,8 @@ pub(crate) fn take_kem_key(reader: &mut Reader<'_>) -> Result<KemSecretKey, Malf
 }
 
 fn take_ratchet(reader: &mut Reader<'_>) -> Result<Ratchet, Malformed> {
-    Ok(Ratchet {
-        session: take_session(reader)?,
-        sending: SendingChain {
-            chain: ChainKey(take_key(reader)?),
-            header_key: take_key(reader)?,
-            next: reader.u32()?,
-            previous: reader.u32()?,
-            post_quantum: reader.bool()?,
-        },
-        receiving: reader.maybe(|reader| {
-            Ok(ReceivingChain {
-                chain: ChainKey(take_key(reader)?),
-                header_key: take_key(reader)?,
-                next: reader.u32()?,
-                post_quantum: reader.bool()?,
-            })
-        })?,
-        skipped: take_skipped(reader)?,
-    })
+    let (turn, position) = (take_turn(reader)?, take_position(reader)?);
+    turn.at(position, take_skipped(reader)?)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "both counts have bounds far below 65,536")]

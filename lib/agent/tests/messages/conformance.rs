@@ -7,7 +7,7 @@ use agent::message_chain::{Integrity, Numbered, ReceivedChain, SentChain};
 use agent::non_empty::NonEmpty;
 use agent::padding::{Padding, TooLarge};
 use agent::receipt::{NoReceipt, ProhibitedReceipt, Receipt, ReceiptStatus, SentMessage};
-use agent::version::raised_agent;
+use agent::version::{AGENT, raised_agent};
 use codec::Decode;
 
 const PLAIN: Padding = Padding { confirmation: 14_832, message: 15_840 };
@@ -51,12 +51,12 @@ fn agent_40_the_first_message_after_the_handshake_has_number_2_and_follows() {
 
 #[test]
 fn agent_50_the_agent_version_rises_to_the_highest_common_one_and_never_falls() {
-    assert_eq!(raised_agent(4, 7), 7);
-    assert_eq!(raised_agent(4, 9), 7);
-    assert_eq!(raised_agent(4, 5), 5);
-    assert_eq!(raised_agent(7, 4), 7);
-    assert_eq!(raised_agent(7, 2), 7);
-    assert_eq!(raised_agent(2, 1), 2);
+    assert_eq!(raised_agent(4, 7, AGENT), 7);
+    assert_eq!(raised_agent(4, 9, AGENT), 7);
+    assert_eq!(raised_agent(4, 5, AGENT), 5);
+    assert_eq!(raised_agent(7, 4, AGENT), 7);
+    assert_eq!(raised_agent(7, 2, AGENT), 7);
+    assert_eq!(raised_agent(2, 1, AGENT), 2);
 }
 
 #[test]

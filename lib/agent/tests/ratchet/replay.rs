@@ -93,25 +93,28 @@ impl Drawn {
         let own = hex(&state["DHs_private"]);
         let public = X448PrivateKey::from_bytes(own.as_slice().try_into().unwrap()).public().unwrap();
         let established = state["Snd"].is_object();
-        let mut out = [
-            vec![1, if established { b'E' } else { b'A' }],
-            [u16("cur"), u16("max"), hex(&state["AD"]), own, public.as_bytes().to_vec()].concat(),
+        let position = [u16("cur"), u16("max"), flag("support"), flag("enable")].concat();
+        let turn = [
+            [hex(&state["AD"]), own, public.as_bytes().to_vec()].concat(),
             self.kem_state(&state["KEM"]),
-            [flag("support"), flag("enable")].concat(),
             [hex(&state["RK"]), hex(&state["NHKs"]), hex(&state["NHKr"])].concat(),
         ]
         .concat();
-        if established {
-            let (snd, rcv) = (&state["Snd"], &state["Rcv"]);
-            out.extend([hex(&snd["CKs"]), hex(&snd["HKs"]), u32("Ns"), u32("PN"), flag("sndKEM")].concat());
-            match rcv.is_object() {
-                true => {
-                    out.extend([b"1".to_vec(), hex(&rcv["CKr"]), hex(&rcv["HKr"]), u32("Nr"), flag("rcvKEM")].concat())
-                }
-                false => out.push(b'0'),
-            }
+        if !established {
+            return [vec![1, b'A'], turn, position].concat();
         }
-        out
+        let (snd, rcv) = (&state["Snd"], &state["Rcv"]);
+        let (receiving_turn, receiving_position) = match rcv.is_object() {
+            true => (
+                [b"1".to_vec(), hex(&rcv["HKr"]), flag("rcvKEM")].concat(),
+                [b"1".to_vec(), hex(&rcv["CKr"]), u32("Nr")].concat(),
+            ),
+            false => (b"0".to_vec(), b"0".to_vec()),
+        };
+        let sending_turn = [hex(&snd["HKs"]), u32("PN"), flag("sndKEM")].concat();
+        let sending_position = [hex(&snd["CKs"]), u32("Ns")].concat();
+        let turn = [turn, sending_turn, receiving_turn].concat();
+        [vec![1, b'E'], turn, position, sending_position, receiving_position].concat()
     }
 }
 
