@@ -4,6 +4,7 @@ use codec::{Encode, Malformed, Reader, Write};
 use crypto::dh::{SharedSecret, X25519PrivateKey};
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{BoxKey, Nonce, Random};
+use smp::address::ServerAddress;
 use smp::command::{Command, MessageFlags};
 use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
 use smp::queue_address::{QueueInfo, QueueMode};
@@ -35,6 +36,10 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
+    pub(super) fn server(&self) -> &ServerAddress {
+        &self.info.address.server
+    }
+
     pub(super) fn new(info: QueueInfo, random: &mut dyn Random) -> Self {
         Self::with_key(info, Ed25519PrivateKey::generate(random), SendStatus::New, random)
     }

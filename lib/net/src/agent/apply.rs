@@ -2,6 +2,7 @@
 
 use agent::connection::keep::{ConnectionId, Keep, Record};
 use agent::connection::{Connection, Outcome, TaskId};
+use smp::error::Error;
 use smp::id::RecipientId;
 use smp::response::Response;
 use tokio::time::Instant;
@@ -103,7 +104,8 @@ impl<K: Keep> Driver<K> {
     fn conclude_task(&mut self, flight: &Flight, outcome: Outcome) {
         let Flight { slot, task, .. } = flight;
         let under_way = self.steps.table.get(*slot).is_some_and(|entry| entry.running.contains(task));
-        if flight.given_up && (under_way || matches!(outcome, Outcome::Unreachable)) {
+        let unwanted = || self.steps.table.get(*slot).is_none_or(|entry| entry.connection.task_server(task).is_none());
+        if flight.given_up && (under_way || matches!(outcome, Outcome::Unreachable) || unwanted()) {
             return;
         }
         if matches!(outcome, Outcome::Unreachable)
@@ -112,7 +114,8 @@ impl<K: Keep> Driver<K> {
             server.missed.insert(*slot);
         }
         self.finish(*slot, task, outcome);
-        if matches!(task, TaskId::CreateQueue | TaskId::DeleteQueue) {
+        if flight.subscribes.is_some() {
+            // At once: the first message may be here already.
             self.subscribe_if_changed(*slot, flight.subscribes.as_ref());
         }
     }
@@ -150,6 +153,8 @@ impl<K: Keep> Driver<K> {
                     self.steps.touch(slot);
                 }
             }
+            // Deliberately the same answer for a queue that is not there.
+            SteadyEvent::SubscriptionFailed(queue, ClientError::Refused(Error::Auth)) => self.queue_lost(key, &queue),
             SteadyEvent::SubscriptionFailed(queue, error) => {
                 self.unsubscribed(key, &queue, Unsubscribed::Refused(error));
             }
@@ -160,9 +165,8 @@ impl<K: Keep> Driver<K> {
     fn connected(&mut self, key: ServerKey, version: u16) {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Connected;
-        let address = server.address.clone();
         for slot in std::mem::take(&mut server.missed) {
-            self.steps.at(slot, |connection, _| connection.server_returned(&address));
+            self.steps.at(slot, |connection, _| connection.server_returned());
         }
         self.tell_of_server(key, ServerEvent::Connected { version });
     }
@@ -203,15 +207,18 @@ impl<K: Keep> Driver<K> {
                 self.steps.tell(slot, |connection, env| connection.receive(id, &body, env));
             }
             Ok(Response::End) => self.unsubscribed(key, &queue, Unsubscribed::TakenOver),
-            Ok(Response::Deld) => {
-                self.steps.tell(slot, |connection, _| connection.queue_lost());
-                self.subscribe_if_changed(slot, None);
-            }
+            Ok(Response::Deld) => self.queue_lost(key, &queue),
             Ok(Response::Err(error)) => {
                 self.unsubscribed(key, &queue, Unsubscribed::Refused(ClientError::Refused(error)));
             }
             // What a queue of ours has no use for.
             Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn queue_lost(&mut self, key: ServerKey, queue: &RecipientId) {
+        if let Some(slot) = self.set_subscribed(key, queue, false) {
+            self.steps.tell(slot, |connection, _| connection.queue_lost());
         }
     }
 
@@ -240,9 +247,7 @@ impl<K: Keep> Driver<K> {
 
     fn subscribe_if_changed(&mut self, slot: Slot, session: Option<&Client>) {
         let Some(entry) = self.steps.table.get(slot) else { return };
-        let before = entry.queue.as_ref().map(|queue| &queue.id);
-        let now = entry.connection.subscription().map(|subscription| subscription.queue);
-        if before != now.as_ref() {
+        if entry.queue.as_ref().map(|queue| &queue.id) != entry.connection.subscribed_queue() {
             self.subscribe(slot, session);
         }
     }

@@ -168,11 +168,15 @@ impl<K: Keep> Driver<K> {
         if made.is_empty() {
             return;
         }
+        // The commit begins first, so that it takes its time while we go on.
         let commit: Option<Future_<_>> = match std::mem::take(&mut made.batch) {
             batch if batch.is_empty() => None,
             batch => Some(Box::pin(self.keep.commit(batch))),
         };
-        let Made { due, over, events, jobs, .. } = made;
+        let Made { due, over, moved, events, jobs, .. } = made;
+        for slot in moved {
+            self.subscribe(slot, None);
+        }
         self.rounds.push(Round { commit, due, over, events, jobs });
     }
 

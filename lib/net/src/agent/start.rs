@@ -27,7 +27,7 @@ impl<K: Keep> Driver<K> {
             if !still_due.contains(&task) || !entry.may_start(&task) {
                 continue;
             }
-            let Some(address) = entry.connection.task_server(&task) else { continue };
+            let Some(address) = entry.connection.task_server(&task).cloned() else { continue };
             entry.running.push(task.clone());
             let key = self.servers.at(&address);
             let Some(server) = self.servers.get_mut(key) else { continue };
@@ -78,7 +78,9 @@ impl<K: Keep> Driver<K> {
         };
         let number = self.flights.next_number();
         let (command, subscribes) = (task.command.tag(), subscribes(&task.command));
-        match client.submit_collected(request(&task), number, &self.collector) {
+        let Task { corr_id, entity_id, key: auth, command: wanted, .. } = task;
+        let request = Request { corr_id, entity_id, command: wanted, key: auth.as_ref() };
+        match client.submit_collected(request, number, &self.collector) {
             Ok(length) => {
                 let subscribes = subscribes.then(|| client.clone());
                 let flight = Flight { slot, task: id, server: key, command, length, subscribes, given_up: false };
@@ -122,12 +124,6 @@ impl<K: Keep> Driver<K> {
 
 fn subscribes(command: &Command) -> bool {
     matches!(command, Command::New(new) if new.subscribe)
-}
-
-fn request(task: &Task) -> Request<'_> {
-    let request = Request::new(task.command.clone()).about(task.entity_id.clone());
-    let request = task.corr_id.iter().fold(request, |request, corr_id| request.with_corr_id(corr_id.clone()));
-    task.key.iter().fold(request, |request, key| request.authorized_by(key))
 }
 
 /// What a command that could not be given comes to.

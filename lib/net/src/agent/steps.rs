@@ -25,6 +25,8 @@ pub(super) struct Made {
     pub(super) batch: Batch,
     /// Every connection that was touched, with the tasks that are due after this round.
     pub(super) due: Vec<(Slot, Vec<TaskId>)>,
+    /// Connections that do not receive from the queue that they did.
+    pub(super) moved: Vec<Slot>,
     /// Connections of which nothing stays.
     pub(super) over: Vec<Slot>,
     pub(super) events: Vec<AgentEvent>,
@@ -111,6 +113,7 @@ impl Steps {
         let mut made = Made {
             batch: Batch::new(),
             due: Vec::with_capacity(touched.len()),
+            moved: Vec::new(),
             over: Vec::new(),
             events: std::mem::take(&mut self.events),
             jobs: std::mem::take(&mut self.jobs),
@@ -124,6 +127,9 @@ impl Steps {
     fn close(&mut self, slot: Slot, made: &mut Made) {
         let Some(entry) = self.table.get_mut(slot) else { return };
         let changes = entry.connection.take_changes();
+        if entry.queue.as_ref().map(|queue| &queue.id) != entry.connection.subscribed_queue() {
+            made.moved.push(slot);
+        }
         if entry.connection.is_over() {
             entry.over = true;
             made.batch.push((entry.id.clone(), Revision::Forget));
@@ -134,7 +140,7 @@ impl Steps {
             }
             made.due.push((slot, entry.connection.due(self.now)));
         }
-        self.table.set_timer(slot);
+        self.table.set_timer(slot, self.now);
     }
 
     /// Calls `run` with what the making of a task needs.

@@ -93,9 +93,9 @@ impl Table {
     }
 
     /// Looks when something of a connection becomes due.
-    pub(super) fn set_timer(&mut self, slot: Slot) {
+    pub(super) fn set_timer(&mut self, slot: Slot, now: Time) {
         let Some(entry) = self.entries.get_mut(&slot) else { return };
-        let next = if entry.over { None } else { entry.connection.next_due() };
+        let next = if entry.over { None } else { entry.connection.next_due_after(now) };
         if next == entry.next_due {
             return;
         }
