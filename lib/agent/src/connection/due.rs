@@ -72,7 +72,7 @@ impl Connection {
             (TaskId::SecureSendQueue, Phase::Joining(joining)) => joining.send.secure(),
             (TaskId::SecureSendQueue, Phase::Talking(talking)) => talking.send.secure(),
             (TaskId::SecureReceiveQueue, _) => {
-                let key = self.queue().and_then(|queue| queue.secure_with.clone()).ok_or_else(none)?;
+                let key = self.queue().and_then(|queue| queue.secure_with).ok_or_else(none)?;
                 recipient(Command::Key(key))
             }
             (TaskId::SendRequest, Phase::Inviting(inviting)) => {
