@@ -167,9 +167,9 @@ pub struct Object {
     body: Map<String, Value>,
 }
 
-/// Reads bytes up to the envelope; only a shape from `expected` passes.
-pub(crate) fn open(bytes: &[u8], expected: &[Shape]) -> Result<Object, Error> {
-    let mut body = json::object(bytes)?;
+/// Reads at most `limit` bytes up to the envelope; only a shape from `expected` passes.
+pub(crate) fn open(bytes: &[u8], expected: &[Shape], limit: usize) -> Result<Object, Error> {
+    let mut body = json::object(bytes, limit)?;
     let kind = body.shift_remove("type");
     let v = body.shift_remove("v");
     let shape = known(kind, v, expected)?;
@@ -313,7 +313,7 @@ mod tests {
         "{\"type\":\"ring\",\"v\":2,\"name\":\"a\",\"root_key\":\"AAE\",\"keys\":[{\"id\":1,\"key\":\"AAE\"}]}\n";
 
     fn read(text: &str) -> Result<Ring, Error> {
-        open(text.as_bytes(), &Ring::shapes()).and_then(Ring::from_object)
+        open(text.as_bytes(), &Ring::shapes(), json::MAX_SIZE).and_then(Ring::from_object)
     }
 
     fn refusal(text: &str) -> (Code, String) {

@@ -27,6 +27,8 @@ pub struct Tool {
     pub see_also: &'static [&'static str],
     /// Protocols and their versions, for `--version --verbose`.
     pub protocols: &'static [(&'static str, &'static str)],
+    /// Whether its document lives in `--state FILE` alone. Then there is no `--out`: a copy would go its own way.
+    pub kept: bool,
     /// Whether it runs until it is told to stop: SIGTERM drains, a closed stdout only stops the events.
     pub server: bool,
 }
@@ -45,11 +47,12 @@ impl Tool {
         environment: &[],
         see_also: &[],
         protocols: &[],
+        kept: false,
         server: false,
     };
 
     /// Whether the run ends with a document that `--out` could take.
     pub(crate) fn has_out(&self) -> bool {
-        !self.server && !self.writes.is_empty()
+        !self.server && !self.kept && !self.writes.is_empty()
     }
 }
