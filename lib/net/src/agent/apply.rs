@@ -1,7 +1,7 @@
 //! From what was taken in to steps of connections.
 
 use agent::connection::keep::{ConnectionId, Keep, Record};
-use agent::connection::{Connection, Outcome, TaskId};
+use agent::connection::{Connection, Outcome, Subscription, TaskId};
 use smp::error::Error;
 use smp::id::RecipientId;
 use smp::response::Response;
@@ -15,7 +15,7 @@ use super::servers::{Reach, ServerKey};
 use super::table::{Queue, Slot};
 use super::{AgentError, AgentEvent, AgentExchange, ServerEvent, Unsubscribed};
 use crate::client::{Client, ClientError, Collected, Event, Exchange};
-use crate::steady::SteadyEvent;
+use crate::steady::{SteadyClient, SteadyEvent};
 
 impl<K: Keep> Driver<K> {
     /// Makes every step that what was taken in asks for.
@@ -44,6 +44,9 @@ impl<K: Keep> Driver<K> {
             Request::Subscribe(id, answer) => {
                 let _ = answer.send(self.subscribe_again(&id));
             }
+            Request::Session(id, answer) => {
+                let _ = answer.send(self.session(&id));
+            }
             Request::Close => self.stop_starting(),
         }
     }
@@ -52,6 +55,15 @@ impl<K: Keep> Driver<K> {
         let slot = self.steps.table.slot(id).ok_or_else(|| AgentError::Unknown(id.clone()))?;
         self.subscribe(slot, None);
         Ok(())
+    }
+
+    fn session(&mut self, id: &ConnectionId) -> Result<(SteadyClient, Subscription), AgentError> {
+        let entry = self.steps.table.slot(id).and_then(|slot| self.steps.table.get(slot));
+        let subscription = entry.and_then(|entry| entry.connection.subscription());
+        let subscription = subscription.ok_or_else(|| AgentError::Unknown(id.clone()))?;
+        let key = self.servers.at(&subscription.server);
+        let server = self.servers.get_mut(key).ok_or_else(|| AgentError::Unknown(id.clone()))?;
+        Ok((server.client.clone(), subscription))
     }
 
     fn take_loaded(&mut self, loaded: Loaded) {
@@ -151,6 +163,7 @@ impl<K: Keep> Driver<K> {
             SteadyEvent::Subscribed(queue) => {
                 if let Some(slot) = self.set_subscribed(key, &queue, true) {
                     self.steps.touch(slot);
+                    self.steps.say_of(slot, AgentEvent::Subscribed);
                 }
             }
             // Deliberately the same answer for a queue that is not there.
@@ -247,7 +260,8 @@ impl<K: Keep> Driver<K> {
 
     fn subscribe_if_changed(&mut self, slot: Slot, session: Option<&Client>) {
         let Some(entry) = self.steps.table.get(slot) else { return };
-        if entry.queue.as_ref().map(|queue| &queue.id) != entry.connection.subscribed_queue() {
+        let wanted = entry.connection.subscribed_queue().filter(|_| self.options.receive);
+        if entry.queue.as_ref().map(|queue| &queue.id) != wanted {
             self.subscribe(slot, session);
         }
     }
@@ -258,10 +272,13 @@ impl<K: Keep> Driver<K> {
         if let Some(queue) = entry.queue.take() {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
-        if let Some(subscription) = entry.connection.subscription() {
+        if let Some(subscription) = entry.connection.subscription().filter(|_| self.options.receive) {
             let id = subscription.queue.clone();
             let (server, subscribed) = self.servers.subscribe(slot, subscription, session);
             entry.queue = Some(Queue { server, id, subscribed });
+            if subscribed {
+                self.steps.say_of(slot, AgentEvent::Subscribed);
+            }
         }
     }
 }

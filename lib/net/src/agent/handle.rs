@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use agent::connection::keep::{ConnectionId, Keep};
-use agent::connection::{Connection, Status};
+use agent::connection::{Connection, Status, Subscription};
 use agent::time::Env;
 use crypto::Random;
+use smp::response::QueueDescription;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ use super::request::{self, Change, Open, Request};
 use super::rounds::Rounds;
 use super::servers::Servers;
 use super::steps::Steps;
-use super::{AgentError, AgentOptions, ChangeError, Clock};
+use super::{AgentError, AgentOptions, ChangeError, Clock, LookError};
 use crate::client::Collector;
 use crate::shared_random::SharedRandom;
 use crate::steady::Delays;
@@ -174,6 +175,14 @@ impl Agent {
         answered(subscribed).await?
     }
 
+    /// What the server says of the queue through which a connection receives: how many messages it still has.
+    pub async fn look(&self, id: &ConnectionId) -> Result<QueueDescription, LookError> {
+        let (answer, session) = oneshot::channel();
+        self.ask(Request::Session(id.clone(), answer)).await?;
+        let (client, Subscription { queue, key, .. }) = answered(session).await??;
+        Ok(client.client().await?.describe(&queue, &key).await?)
+    }
+
     /// Ends in good order: starts nothing more, waits for what is under way and closes all connections to servers. Events
     /// that were not taken are told again after a restart.
     pub async fn close(mut self) {
@@ -190,4 +199,3 @@ impl Agent {
 async fn answered<T>(answer: request::Answer<T>) -> Result<T, AgentError> {
     answer.await.map_err(|_| AgentError::Closed)
 }
-

@@ -1,13 +1,14 @@
 //! What the application asks for.
 
-use agent::connection::Connection;
 use agent::connection::keep::ConnectionId;
+use agent::connection::{Connection, Subscription};
 use agent::time::Env;
 use tokio::sync::oneshot;
 
 use super::inbox::Loads;
 use super::steps::Steps;
 use super::{AgentError, ChangeError};
+use crate::steady::SteadyClient;
 
 /// A request on its way to the agent's task.
 pub(super) enum Request {
@@ -19,6 +20,8 @@ pub(super) enum Request {
     Load(Vec<ConnectionId>, oneshot::Sender<Loads>),
     /// Subscribe again after another session took over.
     Subscribe(ConnectionId, oneshot::Sender<Result<(), AgentError>>),
+    /// The session in which a connection receives, for a look at its queue.
+    Session(ConnectionId, oneshot::Sender<Result<(SteadyClient, Subscription), AgentError>>),
     /// End in good order.
     Close,
 }
