@@ -1,0 +1,371 @@
+//! The part of a run in which servers are talked to: an agent with one connection, until a goal is reached.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use agent::connection::keep::ConnectionId;
+use agent::connection::{Connection, Event};
+use agent::time::{Env, Time};
+use cli::{Clock, Code, Context, Error, OrError as _, Progress, Step, Timeout, Trace};
+use net::agent::{
+    Agent, AgentError, AgentEvent, AgentEvents, AgentExchange, AgentOptions, ChangeError, LookError, ServerEvent,
+    Unsubscribed,
+};
+use net::client::ClientOptions;
+use net::handshake::ConnectOptions;
+use net::steady::SteadyOptions;
+use net::tls::Connector;
+use smp::address::ServerAddress;
+use tokio::sync::watch;
+
+use super::documents;
+use super::fault;
+use super::keep::StateKeep;
+
+/// Whether to receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Only what is due is sent; another program may be receiving.
+    Send,
+    /// Subscribe to our queue.
+    Receive,
+    /// The same, and go on when a server cannot be reached for a while.
+    Follow,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Told {
+    /// An event of the connection.
+    Event(Event),
+    /// The server will deliver what comes; what was there has come.
+    Subscribed,
+    /// Something else; the state file may say something new.
+    Other,
+}
+
+/// An agent at work on the connection.
+pub struct Running<'a> {
+    ctx: &'a mut Context,
+    keep: StateKeep,
+    agent: Agent,
+    events: AgentEvents,
+    id: ConnectionId,
+    document: watch::Receiver<Option<Arc<documents::Connection>>>,
+    timeout: Timeout,
+    watch: Watch,
+    who: &'static str,
+    progress: Option<Progress>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) async fn start(
+        ctx: &'a mut Context,
+        keep: &StateKeep,
+        timeout: Timeout,
+        watch: Watch,
+    ) -> Result<Self, Error> {
+        let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;
+        let who = keep.notes().role.name();
+        let random = ctx.random(&format!("agent_{}", keep.revision()));
+        let options = options(timeout, watch, observer(ctx.trace(), who));
+        let (agent, events) = Agent::start(keep.clone(), connector, options, random, clock(ctx.clock()));
+        let (id, document) = (StateKeep::id()?, keep.document());
+        let keep = keep.clone();
+        let running = Running { ctx, keep, agent, events, id, document, timeout, watch, who, progress: None };
+        running.agent.load(&running.id).await.map_err(agent_error)?;
+        Ok(running)
+    }
+
+    /// Everything else that the run has at hand.
+    pub fn context(&mut self) -> &mut Context {
+        self.ctx
+    }
+
+    /// The state file.
+    pub fn keep(&self) -> &StateKeep {
+        &self.keep
+    }
+
+    /// What the state file says.
+    pub fn document(&self) -> Result<Arc<documents::Connection>, Error> {
+        self.document.borrow().clone().ok_or_else(|| Error::bug("the state file is gone"))
+    }
+
+    /// Shows what is waited for.
+    pub fn show(&mut self, waiting_for: &str) {
+        self.progress = Some(self.ctx.progress(waiting_for));
+    }
+
+    /// Works until the state file says what is wanted.
+    pub async fn until(&mut self, goal: impl Fn(&documents::Connection) -> bool) -> Result<(), Error> {
+        while !goal(&*self.document()?) {
+            if let Told::Event(event) = self.next().await? {
+                self.refuse_failure(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a step that the trace names; it is in the state file on return.
+    pub async fn step<T: Send + 'static>(
+        &mut self,
+        name: &str,
+        step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let made = self.change(step).await;
+        let outcome = made.as_ref().err().map_or("ok", |error| error.code().name());
+        let name = &format!("conn_{name}");
+        self.ctx.trace().step(Step { who: self.who, name, outcome, ..Step::default() });
+        made
+    }
+
+    /// Makes a step of the connection; it is in the state file on return.
+    pub async fn change<T: Send + 'static>(
+        &mut self,
+        step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.agent.change(&self.id, step).await.map_err(|error| match error {
+            ChangeError::Agent(error) => agent_error(error),
+            ChangeError::Refused(error) => error,
+        })
+    }
+
+    /// The next thing that happens. Waits for it as long as the other side may take, or with [`Watch::Follow`] for ever.
+    pub async fn next(&mut self) -> Result<Told, Error> {
+        let limit = (self.watch != Watch::Follow).then(|| self.timeout.duration());
+        loop {
+            let told = tokio::select! {
+                biased;
+                event = self.events.next() => self.tell(event)?,
+                changed = self.document.changed() => changed.map(|()| Some(Told::Other)).unwrap_or_default(),
+                () = elapsed(limit) => return Err(self.timed_out()),
+            };
+            if let Some(told) = told {
+                return Ok(told);
+            }
+        }
+    }
+
+    /// What has happened already, without waiting for more.
+    pub fn next_ready(&mut self) -> Result<Option<Told>, Error> {
+        while let Some(event) = self.events.ready() {
+            if let Some(told) = self.tell(Some(event))? {
+                return Ok(Some(told));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Works until the server has nothing left for us. `take` gets every event.
+    pub async fn drain(
+        &mut self,
+        mut take: impl AsyncFnMut(&mut Self, Event) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        loop {
+            match self.next().await? {
+                Told::Event(event) => take(self, event).await?,
+                Told::Subscribed => break,
+                Told::Other => {}
+            }
+        }
+        loop {
+            self.keep.released().await;
+            let told = match self.next_ready()? {
+                Some(told) => told,
+                None if self.queue_size().await? == 0 => return Ok(()),
+                // It is on its way to us.
+                None => self.next().await?,
+            };
+            if let Told::Event(event) = told {
+                take(self, event).await?;
+            }
+        }
+    }
+
+    /// How many messages the server still has for us.
+    async fn queue_size(&mut self) -> Result<u64, Error> {
+        let looked = self.agent.look(&self.id).await;
+        let looked = looked.map(|queue| queue.size).map_err(look_error);
+        self.trace_receiving("smp_que", looked.as_ref().err().map_or("ok", |error| error.code().name()));
+        looked
+    }
+
+    /// Lets end what was begun: acknowledgements, receipts. What does not end in time is done by the next run.
+    pub(super) async fn settle(&mut self) {
+        let _ = tokio::time::timeout(self.timeout.duration(), self.keep.released()).await;
+    }
+
+    pub(super) async fn close(self) {
+        self.agent.close().await;
+    }
+
+    fn timed_out(&self) -> Error {
+        let waiting = self.document().map_or("the connection", |document| document.waits_for());
+        Error::new(Code::TimedOut, format!("{waiting} did not come within {} s", self.timeout.timeout))
+            .hint("try again, or give a longer --timeout; nothing is lost")
+    }
+}
+
+impl Running<'_> {
+    /// From what the agent tells to what matters here; what ends the run is an error.
+    fn tell(&mut self, event: Option<AgentEvent>) -> Result<Option<Told>, Error> {
+        match event.ok_or_else(|| Error::bug("the agent has ended"))? {
+            AgentEvent::Connection(_, event) => {
+                self.note(&event);
+                Ok(Some(Told::Event(event)))
+            }
+            AgentEvent::Subscribed(_) => {
+                self.trace_receiving("smp_sub", "ok");
+                Ok(Some(Told::Subscribed))
+            }
+            AgentEvent::Unsubscribed(_, why) => Err(self.unsubscribed(why)),
+            AgentEvent::Server(server, event) => self.server_event(&server, event),
+            AgentEvent::Keeping(Ok(())) => Ok(None),
+            AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
+        }
+    }
+
+    /// What the peer says of itself is shown with the connection from now on; the trace has everything that happens.
+    fn note(&mut self, event: &Event) {
+        if let Event::Confirmed { info } | Event::Info(info) = event {
+            self.keep.note(|notes| notes.peer_info = Some(info.clone().into()));
+        }
+        let (name, outcome) = traced(event);
+        self.ctx.trace().step(Step { who: self.who, name, outcome, ..Step::default() });
+    }
+
+    fn trace_receiving(&self, name: &str, outcome: &str) {
+        let document = self.document.borrow();
+        let queue = document.as_ref().and_then(|document| document.receive_queue.as_ref());
+        let to = queue.map(|queue| queue.server.as_str()).unwrap_or_default();
+        self.ctx.trace().step(Step { who: self.who, to, name, outcome, ..Step::default() });
+    }
+
+    fn unsubscribed(&self, why: Unsubscribed) -> Error {
+        let error = match why {
+            Unsubscribed::TakenOver => Error::new(Code::TakenOver, "another program receives from this queue now"),
+            Unsubscribed::Refused(error) => Error::new(crate::code(error.blame()), error)
+                .hint("the queue may have been deleted; conn-delete removes what is left here"),
+        };
+        self.trace_receiving("smp_sub", error.code().name());
+        error.at(self.keep.name())
+    }
+
+    /// Whoever follows goes on; any other run says at once that a server cannot be reached.
+    fn server_event(&self, server: &ServerAddress, event: ServerEvent) -> Result<Option<Told>, Error> {
+        let (outcome, note) = match &event {
+            ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
+            ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
+            ServerEvent::ConnectFailed(error) => (crate::code(error.blame()).name(), error.to_string()),
+        };
+        let to = &server.to_string();
+        self.ctx.trace().step(Step { who: self.who, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
+        match event {
+            ServerEvent::ConnectFailed(error) if self.watch != Watch::Follow => {
+                Err(crate::connect_error(server, &error))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Ends the run if the connection cannot go on, and tells what else is worth knowing.
+    pub fn refuse_failure(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Stopped(fault) => Err(fault::task_error(fault)),
+            Event::NotSent { number, fault } => {
+                let error = fault::task_error(fault);
+                self.ctx.warn(Code::MessageNotSent, format!("message {number} will not be sent: {error}"));
+                Ok(())
+            }
+            Event::QueueLost => {
+                Err(Error::new(Code::PeerRefused, "the server has deleted the queue").at(self.keep.name()))
+            }
+            Event::Refused(fault) => {
+                self.ctx.warn(Code::PeerMessageRefused, format!("something that came was dropped: {fault}"));
+                Ok(())
+            }
+            Event::QuotaExceeded { .. } => {
+                self.ctx.warn(Code::QueueFull, "the peer's queue is full; it will be tried again");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An agent that gives up no later than its user.
+fn options(timeout: Timeout, watch: Watch, observer: net::agent::AgentObserver) -> AgentOptions {
+    let limit = timeout.duration();
+    let steady = SteadyOptions {
+        connect: ConnectOptions { timeout: limit, ..ConnectOptions::default() },
+        client: ClientOptions { command_timeout: limit, ..ClientOptions::default() },
+        ..SteadyOptions::default()
+    };
+    AgentOptions { steady, receive: watch != Watch::Send, observer: Some(observer), ..AgentOptions::default() }
+}
+
+/// Records every command.
+fn observer(trace: Trace, who: &'static str) -> net::agent::AgentObserver {
+    Arc::new(move |observed: &AgentExchange<'_>| {
+        crate::trace_exchange(&trace, who, &observed.server.to_string(), &observed.exchange)
+    })
+}
+
+/// Time goes on during a run, whatever moment it is said to begin at: a retry waits for its time.
+fn clock(clock: Clock) -> net::agent::Clock {
+    let (begun, start) = (Time::from_millis(clock.millis()), Instant::now());
+    Arc::new(move || if clock.is_fixed() { begun.after(start.elapsed()) } else { Time::from_millis(clock.millis()) })
+}
+
+async fn elapsed(limit: Option<std::time::Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the agent could not do. Whatever the state file said is said again.
+fn agent_error(error: AgentError) -> Error {
+    match error {
+        AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
+            Some(error) => error.clone(),
+            None => Error::new(Code::FileFailed, error),
+        },
+        AgentError::Unreadable(_, error) => Error::new(Code::FieldInvalid, error).at("records"),
+        error => Error::bug(error),
+    }
+}
+
+fn look_error(error: LookError) -> Error {
+    match error {
+        LookError::Agent(error) => agent_error(error),
+        LookError::Unavailable(error) => Error::new(crate::code(error.blame()), error),
+        LookError::Client(error) => Error::new(crate::code(error.blame()), error),
+    }
+}
+
+/// The name of an event, and how it ended what came before.
+fn traced(event: &Event) -> (&'static str, &'static str) {
+    match event {
+        Event::LinkRead => ("link_read", "ok"),
+        Event::Created => ("queue_created", "ok"),
+        Event::Confirmed { .. } => ("confirmation_received", "ok"),
+        Event::Info(_) => ("info_received", "ok"),
+        Event::Connected { .. } => ("connected", "ok"),
+        Event::Requested(_) => ("request_received", "ok"),
+        Event::Message(_) => ("message_received", "ok"),
+        Event::Receipts { .. } => ("receipt_received", "ok"),
+        Event::Sent { .. } => ("message_sent", "ok"),
+        Event::QuotaExceeded { .. } => ("message_sent", Code::QueueFull.name()),
+        Event::QuotaRestored => ("queue_continues", "ok"),
+        Event::NotSent { .. } => ("message_sent", Code::PeerRefused.name()),
+        Event::Stopped(_) => ("handshake", Code::PeerRefused.name()),
+        Event::Refused(_) => ("message_received", Code::PeerMessageRefused.name()),
+        Event::QueueLost => ("queue_lost", Code::PeerRefused.name()),
+        Event::LinkSet => ("link_set", "ok"),
+        Event::Suspended => ("queue_suspended", "ok"),
+        Event::Deleted(None) => ("queue_deleted", "ok"),
+        Event::Deleted(Some(_)) => ("queue_deleted", Code::PeerRefused.name()),
+    }
+}
