@@ -2,9 +2,11 @@
 
 mod request;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use agent::connection::Event;
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use grp::connection::args::{Info, ReceiveAt};
 use grp::connection::documents::{Confirmed, Connection, Request, Role, Status};
@@ -23,7 +25,7 @@ const TOOL: Tool = Tool {
         invitation in it, as conn-join does: SKEY, NEW and SEND from the state file --into. Rejecting sends nothing. A \
         request that was accepted in a run that was cut off is found again in --into.\n\n\
         --list shows what waits and answers nothing.",
-    reads: &[Shape::of::<Connection>()],
+    keeps: &[Shape::of::<Connection>()],
     writes: &[Shape::of::<Connection>(), Shape::of::<Confirmed>(), Shape::of::<Request>()],
     examples: &[
         ("Let the peer in", "conn-accept --state alice.json --timeout 600 | jq '{status, post_quantum, peer_info}'"),
@@ -34,7 +36,6 @@ const TOOL: Tool = Tool {
     exit: &[(5, "nobody has used the link yet, or a server cannot be reached: try again")],
     see_also: &["conn-invite", "conn-join", "conn-delete"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3")],
-    kept: true,
     ..Tool::NEW
 };
 
@@ -92,7 +93,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 /// Shows what waits.
 async fn list(session: &mut Session<'_>) -> Result<(), Error> {
     let drain = async |running: &mut Running<'_>| {
-        running.drain(async |running, event| running.refuse_failure(event)).await?;
+        running.drain(look).await?;
         running.document()
     };
     let document = session.run(Watch::Receive, drain).await?;
@@ -104,6 +105,14 @@ async fn list(session: &mut Session<'_>) -> Result<(), Error> {
         ctx.emit(&Confirmed { info: document.peer_info.clone().unwrap_or_default() })?;
     }
     Ok(())
+}
+
+/// What the peer has sent already waits for conn-recv, and the server delivers nothing else before it.
+async fn look(running: &mut Running<'_>, event: Event) -> Result<ControlFlow<()>, Error> {
+    match event {
+        Event::Message(_) | Event::Receipts { .. } => Ok(ControlFlow::Break(())),
+        event => running.refuse_failure(event).map(|()| ControlFlow::Continue(())),
+    }
 }
 
 /// Lets in whoever used the invitation.

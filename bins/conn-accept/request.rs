@@ -7,7 +7,7 @@ use std::path::Path;
 
 use agent::connection::QueuePlan;
 use cli::{Code, Error};
-use grp::connection::documents::{Answers, Connection, Role};
+use grp::connection::documents::{Answers, Connection, Request, Role};
 use grp::connection::fault::step_error;
 use grp::connection::keep::{Notes, StateKeep};
 use grp::connection::running::{Running, Watch};
@@ -18,7 +18,7 @@ use crate::Args;
 pub(crate) async fn answer(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
     if args.reject {
         let request = next(args.request, session).await?;
-        session.step("reject", |address, _| address.reject(request).map_err(step_error)).await?;
+        session.step("reject", |address, _| address.reject(request.id).map_err(step_error)).await?;
         return session.emit_document().await;
     }
     let missing = || Error::new(Code::Usage, "--into: needed to accept a request").hint("or --reject, or --list");
@@ -44,10 +44,9 @@ async fn work(wait: bool, running: &mut Running<'_>) -> Result<(), Error> {
 }
 
 /// The request to answer: the wanted one, or the first. Waits until it is there.
-async fn next(wanted: Option<u64>, session: &mut Session<'_>) -> Result<u64, Error> {
+async fn next(wanted: Option<u64>, session: &mut Session<'_>) -> Result<Request, Error> {
     let find = |document: &Connection| {
-        let mut ids = document.requests.iter().map(|request| request.id);
-        ids.find(|id| wanted.is_none_or(|wanted| wanted == *id))
+        document.requests.iter().find(|request| wanted.is_none_or(|wanted| wanted == request.id)).cloned()
     };
     let waits = async |running: &mut Running<'_>| {
         running.show("waiting for a request");
@@ -63,7 +62,7 @@ async fn next(wanted: Option<u64>, session: &mut Session<'_>) -> Result<u64, Err
 
 /// Accepts a request: the new connection is kept before the address forgets the request.
 async fn accept(
-    request: u64,
+    request: Request,
     plan: QueuePlan,
     info: Vec<u8>,
     into: &Path,
@@ -75,11 +74,12 @@ async fn accept(
     if new.exists() {
         return Err(Error::new(Code::FileExists, "the file exists").at(into.display()));
     }
-    let answers = Some(Answers { address, request });
-    new.note(|notes| *notes = Notes { role: Role::Joiner, answers, info: info.clone(), ..Notes::default() });
+    let answers = Some(Answers { address, request: request.id });
+    let (role, peer_info) = (Role::Joiner, Some(request.info));
+    new.note(|notes| *notes = Notes { role, answers, peer_info, info: info.clone(), ..Notes::default() });
     let accepted = session
         .step("accept", |address, env| {
-            let mut connection = address.accept(request, plan, info, env).map_err(step_error)?;
+            let mut connection = address.accept(request.id, plan, info, env).map_err(step_error)?;
             new.save(&mut connection)
         })
         .await;

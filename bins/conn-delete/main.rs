@@ -18,7 +18,7 @@ const TOOL: Tool = Tool {
         With --suspend the queue only refuses further messages: OFF. What has come can still be received.\n\n\
         A run that was cut off is repeated with the same command. A state file from which nothing was sent yet is \
         simply removed.",
-    reads: &[Shape::of::<Connection>()],
+    keeps: &[Shape::of::<Connection>()],
     writes: &[Shape::of::<Deleted>(), Shape::of::<Connection>()],
     examples: &[
         ("End a connection", "conn-delete --state alice.json"),
@@ -27,7 +27,6 @@ const TOOL: Tool = Tool {
     ],
     see_also: &["conn-invite", "conn-join"],
     protocols: &[("SMP", "15-18")],
-    kept: true,
     ..Tool::NEW
 };
 

@@ -23,7 +23,7 @@ const TOOL: Tool = Tool {
         in it. A run that was cut off is repeated with the same command; it creates the queue that was prepared, once.\n\n\
         With --offline nothing is sent. The full link is known then; the short link of a contact address too, while that \
         of an invitation is chosen by the server.",
-    reads: &[Shape::of::<Connection>()],
+    keeps: &[Shape::of::<Connection>()],
     writes: &[Shape::of::<Connection>()],
     examples: &[
         ("Invite somebody", "conn-invite --state alice.json --server \"$SERVER\" --data '{\"hello\":1}' | jq -r .link"),
@@ -34,7 +34,6 @@ const TOOL: Tool = Tool {
     json: "\"link\" is what to give away; conn-join takes it.",
     see_also: &["conn-join", "conn-accept", "smp-serve"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3")],
-    kept: true,
     ..Tool::NEW
 };
 

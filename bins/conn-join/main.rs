@@ -27,6 +27,7 @@ const TOOL: Tool = Tool {
         sends SKEY and SEND, while --wait waits or in conn-recv.\n\n\
         Every command follows from what the state file holds. A run that was cut off is repeated with the same command, \
         and sends again, byte for byte, what may not have arrived.",
+    keeps: &[Shape::of::<Connection>()],
     reads: &[Shape::of::<ConnectionSeen>()],
     writes: &[Shape::of::<Connection>()],
     examples: &[
@@ -43,7 +44,6 @@ const TOOL: Tool = Tool {
     )],
     see_also: &["conn-invite", "conn-accept", "conn-send", "conn-recv"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3")],
-    kept: true,
     ..Tool::NEW
 };
 

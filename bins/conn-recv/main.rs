@@ -2,6 +2,7 @@
 
 mod printer;
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
@@ -24,7 +25,7 @@ const TOOL: Tool = Tool {
         began. An invitation that was used prints a line of type confirmed: conn-accept lets the peer in.\n\n\
         Other programs may use the state file while this one waits. A second program that receives from the same queue \
         takes it over; this one then ends.",
-    reads: &[Shape::of::<Connection>()],
+    keeps: &[Shape::of::<Connection>()],
     writes: &[
         Shape::of::<Message>(),
         Shape::of::<Receipt>(),
@@ -44,7 +45,6 @@ const TOOL: Tool = Tool {
     ],
     see_also: &["conn-send", "conn-join", "conn-accept"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3")],
-    kept: true,
     ..Tool::NEW
 };
 
@@ -90,7 +90,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 
 async fn work(args: &Args, printer: &mut Printer, running: &mut Running<'_>) -> Result<(), Error> {
     if !args.follow && args.count.is_none() {
-        return running.drain(async |running, event| printer.take(event, running).await).await;
+        return running
+            .drain(async |running, event| printer.take(event, running).await.map(ControlFlow::Continue))
+            .await;
     }
     running.show("waiting for messages");
     while args.count.is_none_or(|count| printer.messages() < count) {

@@ -26,7 +26,7 @@ const TOOL: Tool = Tool {
         another message; to send what was left behind, run conn-recv or conn-send --lines < /dev/null.\n\n\
         A connection holds up to 15,795 bytes in a message, 13,573 with post-quantum encryption. Nothing is received: \
         conn-recv may wait on the same file at the same time.",
-    reads: &[Shape::of::<Connection>()],
+    keeps: &[Shape::of::<Connection>()],
     writes: &[Shape::of::<Sent>()],
     examples: &[
         ("Send a message", "conn-send --state alice.json 'hello' | jq .number"),
@@ -37,7 +37,6 @@ const TOOL: Tool = Tool {
     exit: &[(5, "not connected yet, or a server cannot be reached: what was kept is sent by the next run")],
     see_also: &["conn-recv", "conn-join", "conn-accept"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3")],
-    kept: true,
     ..Tool::NEW
 };
 

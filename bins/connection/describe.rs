@@ -1,6 +1,6 @@
 //! From a connection to its document.
 
-use agent::connection::{Connection, ReceiveQueueState, SendQueueState, SendStatus, Where};
+use agent::connection::{Connection, Event, ReceiveQueueState, SendQueueState, SendStatus, Where};
 use agent::short_link::{ContactKind, LinkScheme};
 use cli::{Blob, Bytes, SecretBlob};
 use zeroize::Zeroizing;
@@ -12,14 +12,16 @@ use super::keep::Notes;
 pub(super) fn describe(connection: &Connection, notes: &Notes) -> documents::Connection {
     let status = connection.status();
     let (short, full) = links(connection);
+    // Before the queue is there, a short link may still come.
+    let created = status.at != Where::Creating;
     documents::Connection {
         role: notes.role,
         status: place(status.at, status.send.as_ref()),
-        link: short.or_else(|| full.clone()),
+        link: short.or_else(|| full.clone().filter(|_| created)),
         full_link: full,
         peer_link: notes.peer_link.clone(),
         link_data: notes.link_data.clone(),
-        peer_info: notes.peer_info.clone(),
+        peer_info: told_info(connection).or_else(|| notes.peer_info.clone()),
         answers: notes.answers.clone(),
         agent_version: status.agent_version,
         ratchet_version: status.ratchet_version,
@@ -49,9 +51,17 @@ fn links(connection: &Connection) -> (Option<String>, Option<String>) {
     (short, Some(address.full.to_string()))
 }
 
+/// What the peer says of itself, while that waits to be looked at.
+fn told_info(connection: &Connection) -> Option<documents::Content> {
+    connection.pending().into_iter().find_map(|event| match event {
+        Event::Confirmed { info } | Event::Info(info) => Some(info.into()),
+        _ => None,
+    })
+}
+
 fn requests(connection: &Connection) -> Vec<documents::Request> {
     let request = |event| match event {
-        agent::connection::Event::Requested(request) => Some(request.into()),
+        Event::Requested(request) => Some(request.into()),
         _ => None,
     };
     connection.pending().into_iter().filter_map(request).collect()

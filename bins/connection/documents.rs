@@ -89,9 +89,9 @@ pub struct Connection {
     pub received: i64,
     /// How many messages the peer's server does not have yet
     pub unsent: usize,
-    /// How many messages of the peer are missing and may still come
+    /// How many messages were passed over and may still come
     pub missing: usize,
-    /// Requests to a contact address that were neither accepted nor rejected
+    /// Requests to a contact address that wait for an answer
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
     /// What a contact address tells is signed with this key

@@ -22,7 +22,7 @@ pub fn task_error(fault: TaskFault) -> Error {
     match fault {
         TaskFault::Refused { task: TaskId::ReadLink, error: ServerError::Auth } => {
             Error::new(Code::NotFound, "the server has nothing under this link for us")
-                .hint("an invitation is for one peer: it may have been used, or read by somebody else")
+                .hint("the address was deleted, or the invitation was used or read by somebody else")
         }
         TaskFault::Refused { task: TaskId::CreateQueue, error: ServerError::Auth } => {
             Error::new(Code::PeerRefused, "the server creates no queue for us: AUTH")

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent::connection::keep::{Batch, ConnectionId, Keep, Record, Revision};
-use agent::connection::{Change, Connection, RecordKey};
-use cli::{Code, Error, OrError as _, Secret, SecretBlob, SharedState};
+use agent::connection::{Change, Connection, LoadError, RecordKey};
+use cli::{Code, Error, Secret, SecretBlob, SharedState};
 use codec::text::{base64url_unpadded, from_base64url};
 use codec::{Decode as _, Encode as _};
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ struct Content {
     notes: Notes,
     /// Counts the commits.
     revision: u64,
+    /// Nothing is kept any more.
+    over: bool,
     /// A write failed; until recovery nothing else is written, because it would be built upon what was not.
     failure: Option<Error>,
 }
@@ -106,6 +108,9 @@ impl StateKeep {
 
     /// Takes the file for this run, and reads it if it is there and was changed.
     pub async fn lock(&self) -> Result<bool, Error> {
+        if self.0.content().over {
+            return Ok(false);
+        }
         self.0.state.lock(self.0.patience).await?;
         match self.0.state.is_new() {
             false => self.0.reload(),
@@ -121,7 +126,12 @@ impl StateKeep {
 
     /// The connection as it is in the file; to be called under the lock.
     pub fn connection(&self) -> Result<Connection, Error> {
-        self.0.content().connection(&self.0.state)
+        self.0.content().connection().map_err(|error| self.0.unreadable(error))
+    }
+
+    /// What is wrong with a file whose records are no connection.
+    pub fn unreadable(&self, error: LoadError) -> Error {
+        self.0.unreadable(error)
     }
 
     /// Writes a connection after a step, before anything of it is told. To be called under the lock.
@@ -167,6 +177,11 @@ impl Shared {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn unreadable(&self, error: LoadError) -> Error {
+        let error = Error::new(Code::FieldInvalid, error).at("records").at(self.state.name().display());
+        error.hint("the file is damaged, or of a newer version of the tools")
+    }
+
     /// Reads the file if another run has changed it.
     fn reload(&self) -> Result<bool, Error> {
         let Some(document) = self.state.load_changed::<documents::Connection>()? else { return Ok(false) };
@@ -186,7 +201,7 @@ impl Shared {
         for revision in revisions {
             match revision {
                 Revision::Change(changes) => content.change(changes),
-                Revision::Forget => content.records.clear(),
+                Revision::Forget => content.forget(),
             }
         }
         content.revision = content.revision.saturating_add(1);
@@ -216,15 +231,17 @@ impl Shared {
     }
 
     fn replace(&self, content: &Content) -> Result<(), Error> {
-        if content.records.is_empty() {
+        if content.over {
             self.document.send_replace(None);
             return self.state.remove();
         }
-        let connection = content.connection(&self.state)?;
+        let connection = content.connection().map_err(|error| self.unreadable(error))?;
         let mut document = describe(&connection, &content.notes);
         document.revision = content.revision;
         document.records = content.records.iter().map(|(key, value)| stored(key, value)).collect();
         self.state.save(&document)?;
+        // The connection keeps it only until it was told.
+        self.content().notes.peer_info.clone_from(&document.peer_info);
         self.document.send_replace(Some(Arc::new(document)));
         Ok(())
     }
@@ -247,11 +264,13 @@ impl Content {
         }
     }
 
-    fn connection(&self, state: &SharedState) -> Result<Connection, Error> {
-        let records = self.records.iter().map(|(key, value)| (*key, value.clone()));
-        Connection::load(records).or_error_at(Code::FieldInvalid, "records").map_err(|error| {
-            error.at(state.name().display()).hint("the file is damaged, or of a newer version of the tools")
-        })
+    fn forget(&mut self) {
+        self.records.clear();
+        self.over = true;
+    }
+
+    fn connection(&self) -> Result<Connection, LoadError> {
+        Connection::load(self.records.iter().map(|(key, value)| (*key, value.clone())))
     }
 }
 

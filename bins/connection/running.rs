@@ -1,5 +1,6 @@
 //! The part of a run in which servers are talked to: an agent with one connection, until a goal is reached.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,7 +74,7 @@ impl<'a> Running<'a> {
         let (id, document) = (StateKeep::id()?, keep.document());
         let keep = keep.clone();
         let running = Running { ctx, keep, agent, events, id, document, timeout, watch, who, progress: None };
-        running.agent.load(&running.id).await.map_err(agent_error)?;
+        running.agent.load(&running.id).await.map_err(|error| running.agent_error(error))?;
         Ok(running)
     }
 
@@ -126,7 +127,7 @@ impl<'a> Running<'a> {
         step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.agent.change(&self.id, step).await.map_err(|error| match error {
-            ChangeError::Agent(error) => agent_error(error),
+            ChangeError::Agent(error) => self.agent_error(error),
             ChangeError::Refused(error) => error,
         })
     }
@@ -157,36 +158,45 @@ impl<'a> Running<'a> {
         Ok(None)
     }
 
-    /// Works until the server has nothing left for us. `take` gets every event.
+    /// Works until the server has nothing left for us, or `take`, which gets every event, says that this is enough.
     pub async fn drain(
         &mut self,
-        mut take: impl AsyncFnMut(&mut Self, Event) -> Result<(), Error>,
+        mut take: impl AsyncFnMut(&mut Self, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
+        let mut subscribed = false;
         loop {
-            match self.next().await? {
-                Told::Event(event) => take(self, event).await?,
-                Told::Subscribed => break,
-                Told::Other => {}
+            let told = match subscribed {
+                false => Some(self.next().await?),
+                true => self.next_of_rest().await?,
+            };
+            match told {
+                Some(Told::Event(event)) => {
+                    if take(self, event).await?.is_break() {
+                        return Ok(());
+                    }
+                }
+                Some(Told::Subscribed) => subscribed = true,
+                Some(Told::Other) => {}
+                None => return Ok(()),
             }
         }
-        loop {
-            self.keep.released().await;
-            let told = match self.next_ready()? {
-                Some(told) => told,
-                None if self.queue_size().await? == 0 => return Ok(()),
-                // It is on its way to us.
-                None => self.next().await?,
-            };
-            if let Told::Event(event) = told {
-                take(self, event).await?;
-            }
+    }
+
+    /// The next thing that happens while the server has something left for us.
+    async fn next_of_rest(&mut self) -> Result<Option<Told>, Error> {
+        self.keep.released().await;
+        match self.next_ready()? {
+            Some(told) => Ok(Some(told)),
+            None if self.queue_size().await? == 0 => Ok(None),
+            // It is on its way to us.
+            None => self.next().await.map(Some),
         }
     }
 
     /// How many messages the server still has for us.
     async fn queue_size(&mut self) -> Result<u64, Error> {
         let looked = self.agent.look(&self.id).await;
-        let looked = looked.map(|queue| queue.size).map_err(look_error);
+        let looked = looked.map(|queue| queue.size).map_err(|error| self.look_error(error));
         self.trace_receiving("smp_que", looked.as_ref().err().map_or("ok", |error| error.code().name()));
         looked
     }
@@ -212,7 +222,8 @@ impl Running<'_> {
     fn tell(&mut self, event: Option<AgentEvent>) -> Result<Option<Told>, Error> {
         match event.ok_or_else(|| Error::bug("the agent has ended"))? {
             AgentEvent::Connection(_, event) => {
-                self.note(&event);
+                let (name, outcome) = traced(&event);
+                self.ctx.trace().step(Step { who: self.who, name, outcome, ..Step::default() });
                 Ok(Some(Told::Event(event)))
             }
             AgentEvent::Subscribed(_) => {
@@ -222,17 +233,8 @@ impl Running<'_> {
             AgentEvent::Unsubscribed(_, why) => Err(self.unsubscribed(why)),
             AgentEvent::Server(server, event) => self.server_event(&server, event),
             AgentEvent::Keeping(Ok(())) => Ok(None),
-            AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
+            AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(self.agent_error(error)),
         }
-    }
-
-    /// What the peer says of itself is shown with the connection from now on; the trace has everything that happens.
-    fn note(&mut self, event: &Event) {
-        if let Event::Confirmed { info } | Event::Info(info) = event {
-            self.keep.note(|notes| notes.peer_info = Some(info.clone().into()));
-        }
-        let (name, outcome) = traced(event);
-        self.ctx.trace().step(Step { who: self.who, name, outcome, ..Step::default() });
     }
 
     fn trace_receiving(&self, name: &str, outcome: &str) {
@@ -292,6 +294,26 @@ impl Running<'_> {
             _ => Ok(()),
         }
     }
+
+    /// What the agent could not do.
+    fn agent_error(&self, error: AgentError) -> Error {
+        match error {
+            AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
+                Some(error) => error.clone(),
+                None => Error::bug(error),
+            },
+            AgentError::Unreadable(_, error) => self.keep.unreadable(error),
+            error => Error::bug(error),
+        }
+    }
+
+    fn look_error(&self, error: LookError) -> Error {
+        match error {
+            LookError::Agent(error) => self.agent_error(error),
+            LookError::Unavailable(error) => Error::new(crate::code(error.blame()), error),
+            LookError::Client(error) => Error::new(crate::code(error.blame()), error),
+        }
+    }
 }
 
 /// An agent that gives up no later than its user.
@@ -322,26 +344,6 @@ async fn elapsed(limit: Option<std::time::Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the agent could not do. Whatever the state file said is said again.
-fn agent_error(error: AgentError) -> Error {
-    match error {
-        AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
-            Some(error) => error.clone(),
-            None => Error::new(Code::FileFailed, error),
-        },
-        AgentError::Unreadable(_, error) => Error::new(Code::FieldInvalid, error).at("records"),
-        error => Error::bug(error),
-    }
-}
-
-fn look_error(error: LookError) -> Error {
-    match error {
-        LookError::Agent(error) => agent_error(error),
-        LookError::Unavailable(error) => Error::new(crate::code(error.blame()), error),
-        LookError::Client(error) => Error::new(crate::code(error.blame()), error),
     }
 }
 

@@ -51,6 +51,9 @@ impl<'a> Session<'a> {
 
     /// What the state file says, if it is there.
     pub async fn document(&mut self) -> Result<Option<Arc<documents::Connection>>, Error> {
+        if !self.keep.exists() {
+            return Ok(None);
+        }
         self.keep.lock().await?;
         self.keep.unlock();
         Ok(self.keep.document().borrow().clone())

@@ -10,11 +10,10 @@ use ticket::{Entry, Ticket};
 const TOOL: Tool = Tool {
     name: "ticket-extend",
     about: "Let a ticket be good for longer",
-    reads: &[Shape::of::<Ticket>()],
+    keeps: &[Shape::of::<Ticket>()],
     writes: &[Shape::of::<Entry>(), Shape::of::<Ticket>()],
     examples: &[("One more minute, then an hour", "printf '60\\n3600\\n' | ticket-extend --state ticket.json")],
     see_also: &["ticket-check"],
-    kept: true,
     ..Tool::NEW
 };
 

@@ -73,7 +73,8 @@ impl Run {
 
     fn accept_up_to<I: Incoming>(&self, bytes: &[u8], limit: usize) -> Result<I, Error> {
         let shapes = I::shapes();
-        if let Some(shape) = shapes.iter().find(|shape| !self.tool.reads.contains(shape)) {
+        let declared = |shape: &&Shape| self.tool.reads.contains(shape) || self.tool.keeps.contains(shape);
+        if let Some(shape) = shapes.iter().find(|shape| !declared(shape)) {
             return Err(Error::bug(format!("reads `{}` without saying so", shape.kind)));
         }
         let object = document::open(bytes, &shapes, limit)?;

@@ -104,6 +104,8 @@ pub struct Shape {
     pub kind: &'static str,
     /// The value of `v`.
     pub v: u32,
+    /// Fields that the public form leaves out.
+    pub secrets: &'static [&'static str],
     body: fn() -> Schema,
 }
 
@@ -116,7 +118,7 @@ impl PartialEq for Shape {
 impl Shape {
     /// The shape of one document type, usable in constants.
     pub const fn of<D: Document>() -> Self {
-        Shape { kind: D::TYPE, v: D::V, body: body_schema::<D> }
+        Shape { kind: D::TYPE, v: D::V, secrets: D::SECRETS, body: body_schema::<D> }
     }
 
     /// The JSON Schema of the whole object, envelope first.
