@@ -96,7 +96,7 @@ async fn list(session: &mut Session<'_>) -> Result<(), Error> {
         running.drain(look).await?;
         running.document()
     };
-    let document = session.run(Watch::Receive, drain).await?;
+    let document = session.run(Watch::Answer, drain).await?;
     let ctx = session.context();
     for request in &document.requests {
         ctx.emit(request)?;
@@ -124,7 +124,7 @@ async fn let_in(args: &Args, document: &Connection, session: &mut Session<'_>) -
         return Err(Error::new(Code::Usage, "this side has joined; it is the peer who accepts"));
     }
     if !document.is_allowed() || (args.wait && !document.is_connected()) {
-        session.run(Watch::Receive, async |running| work(args, running).await).await?;
+        session.run(Watch::Answer, async |running| work(args, running).await).await?;
     }
     session.emit_document().await
 }

@@ -31,7 +31,7 @@ pub(crate) async fn answer(args: &Args, session: &mut Session<'_>) -> Result<(),
     let mut session = Session::on(session.context(), into, args.timeout);
     let document = session.existing().await?;
     if !document.is_joined() || (args.wait && !document.is_connected()) {
-        let watch = if args.wait { Watch::Receive } else { Watch::Send };
+        let watch = if args.wait { Watch::Answer } else { Watch::Send };
         session.run(watch, async |running| work(args.wait, running).await).await?;
     }
     session.emit_document().await
@@ -55,7 +55,7 @@ async fn next(wanted: Option<u64>, session: &mut Session<'_>) -> Result<Request,
     };
     let mut document = session.existing().await?;
     if find(&document).is_none() {
-        document = session.run(Watch::Receive, waits).await?;
+        document = session.run(Watch::Answer, waits).await?;
     }
     find(&document).ok_or_else(|| Error::bug("a request has gone"))
 }

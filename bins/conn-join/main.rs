@@ -86,7 +86,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
         }
         let document = session.existing().await?;
         if !document.is_joined() || (args.wait && !document.is_connected()) {
-            let watch = if args.wait { Watch::Receive } else { Watch::Send };
+            let watch = if args.wait { Watch::Answer } else { Watch::Send };
             session.run(watch, async |running| work(&args, running).await).await?;
         }
         session.emit_document().await

@@ -20,10 +20,12 @@ const TOOL: Tool = Tool {
     about: "Send messages through a connection",
     description: "Sends one message: the argument, or all of stdin; with --lines every line of stdin is one. Each is \
         encrypted by the ratchet and kept in the state file before it is sent, then SEND gives it to the server of the \
-        peer's queue, one after the other. A line is printed for each once that server has it.\n\n\
+        peer's queue, one after the other. A line is printed for each once that server has it. If the run fails, a line \
+        that says \"waiting\" is printed for each that was kept.\n\n\
         A message that was kept is sent, whatever happens to this run: the next run of any conn- program on the file \
         sends it first, byte for byte as before, so that a key never covers two messages. Repeating the command sends \
-        another message; to send what was left behind, run conn-recv or conn-send --lines < /dev/null.\n\n\
+        another message; to send what was left behind, run conn-recv or conn-send --lines < /dev/null. A script that was \
+        killed finds out whether a message was kept by \"sent\" in the state file: it has grown.\n\n\
         A connection holds up to 15,795 bytes in a message, 13,573 with post-quantum encryption. Nothing is received: \
         conn-recv may wait on the same file at the same time.",
     keeps: &[Shape::of::<Connection>()],
@@ -106,7 +108,23 @@ async fn keep(bodies: &mut Bodies, options: SendOptions, session: &mut Session<'
 /// Sends messages, and prints each when the peer's server has it.
 async fn send(bodies: &mut Bodies, options: SendOptions, running: &mut Running<'_>) -> Result<(), Error> {
     running.show("sending");
-    let mut under_way: VecDeque<Accepted> = VecDeque::new();
+    let mut under_way = VecDeque::new();
+    let outcome = send_all(bodies, options, &mut under_way, running).await;
+    for accepted in under_way {
+        running.context().emit(&sent(accepted, SentStatus::Waiting))?;
+    }
+    outcome?;
+    // What earlier runs have left behind.
+    running.until(|document| document.unsent == 0).await
+}
+
+/// Leaves in `under_way` what is kept, but was not sent when it failed.
+async fn send_all(
+    bodies: &mut Bodies,
+    options: SendOptions,
+    under_way: &mut VecDeque<Accepted>,
+    running: &mut Running<'_>,
+) -> Result<(), Error> {
     let mut more = true;
     while more || !under_way.is_empty() {
         tokio::select! {
@@ -120,7 +138,7 @@ async fn send(bodies: &mut Bodies, options: SendOptions, running: &mut Running<'
             },
             told = running.next(), if !under_way.is_empty() => {
                 if let Told::Event(event) = told? {
-                    report(event, &mut under_way, running)?;
+                    report(event, under_way, running)?;
                 }
             }
         }
@@ -134,7 +152,8 @@ fn report(event: Event, under_way: &mut VecDeque<Accepted>, running: &mut Runnin
             let accepted = under_way.pop_front().ok_or_else(|| Error::bug("no message was under way"))?;
             running.context().emit(&sent(accepted, SentStatus::Sent))
         }
-        Event::NotSent { number, fault } if under_way.iter().any(|message| message.number == number) => {
+        Event::NotSent { number, fault } if under_way.front().is_some_and(|first| first.number == number) => {
+            under_way.pop_front();
             Err(task_error(fault).at(format!("message {number}")))
         }
         event => running.refuse_failure(event),

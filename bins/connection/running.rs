@@ -1,5 +1,6 @@
 //! The part of a run in which servers are talked to: an agent with one connection, until a goal is reached.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,11 +27,13 @@ use super::keep::StateKeep;
 /// Whether to receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// Only what is due is sent; another program may be receiving.
+    /// No: only what is due is sent. Another program may be receiving.
     Send,
-    /// Subscribe to our queue.
+    /// Yes, to bring the connection to stand; every server is needed.
+    Answer,
+    /// Yes; only the server of our queue is needed.
     Receive,
-    /// The same, and go on when a server cannot be reached for a while.
+    /// Yes, and go on when servers cannot be reached for a while.
     Follow,
 }
 
@@ -56,6 +59,8 @@ pub struct Running<'a> {
     timeout: Timeout,
     watch: Watch,
     who: &'static str,
+    /// Servers whose user knows that they cannot be reached.
+    down: BTreeSet<String>,
     progress: Option<Progress>,
 }
 
@@ -73,7 +78,19 @@ impl<'a> Running<'a> {
         let (agent, events) = Agent::start(keep.clone(), connector, options, random, clock(ctx.clock()));
         let (id, document) = (StateKeep::id()?, keep.document());
         let keep = keep.clone();
-        let running = Running { ctx, keep, agent, events, id, document, timeout, watch, who, progress: None };
+        let running = Running {
+            ctx,
+            keep,
+            agent,
+            events,
+            id,
+            document,
+            timeout,
+            watch,
+            who,
+            down: BTreeSet::new(),
+            progress: None,
+        };
         running.agent.load(&running.id).await.map_err(|error| running.agent_error(error))?;
         Ok(running)
     }
@@ -254,8 +271,8 @@ impl Running<'_> {
         error.at(self.keep.name())
     }
 
-    /// Whoever follows goes on; any other run says at once that a server cannot be reached.
-    fn server_event(&self, server: &ServerAddress, event: ServerEvent) -> Result<Option<Told>, Error> {
+    /// A run that needs a server says at once that it cannot be reached.
+    fn server_event(&mut self, server: &ServerAddress, event: ServerEvent) -> Result<Option<Told>, Error> {
         let (outcome, note) = match &event {
             ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
             ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
@@ -263,11 +280,28 @@ impl Running<'_> {
         };
         let to = &server.to_string();
         self.ctx.trace().step(Step { who: self.who, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
-        match event {
-            ServerEvent::ConnectFailed(error) if self.watch != Watch::Follow => {
-                Err(crate::connect_error(server, &error))
+        if let ServerEvent::ConnectFailed(error) = &event {
+            let error = crate::connect_error(server, error);
+            if self.needs(to) {
+                return Err(error);
             }
-            _ => Ok(None),
+            if self.down.insert(to.clone()) {
+                self.ctx.warn(Code::ServerDown, format!("{error}; it will be tried again"));
+            }
+        } else if matches!(event, ServerEvent::Connected { .. }) {
+            self.down.remove(to);
+        }
+        Ok(None)
+    }
+
+    fn needs(&self, server: &str) -> bool {
+        let ours = |document: &documents::Connection| {
+            document.receive_queue.as_ref().is_some_and(|queue| queue.server == server)
+        };
+        match self.watch {
+            Watch::Send | Watch::Answer => true,
+            Watch::Receive => self.document.borrow().as_deref().is_some_and(ours),
+            Watch::Follow => false,
         }
     }
 

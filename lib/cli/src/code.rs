@@ -46,6 +46,7 @@ codes! {
     PeerMessageRefused  Done        "peer_message_refused"  "something that came through a queue was dropped";
     MessageNotSent      Done        "message_not_sent"      "a message that waited was given up";
     QueueFull           Done        "queue_full"            "the peer's queue is full; it will be tried again";
+    ServerDown          Done        "server_down"           "a server cannot be reached; it will be tried again";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";
