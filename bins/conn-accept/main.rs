@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use agent::connection::Event;
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use grp::connection::args::{Info, ReceiveAt};
-use grp::connection::documents::{Confirmed, Connection, Request, Role, Status};
+use grp::connection::documents::events::{Confirmed, Request};
+use grp::connection::documents::{Connection, Role, Status};
 use grp::connection::running::{Running, Watch};
 use grp::connection::session::Session;
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use agent::connection::QueuePlan;
 use cli::{Code, Error};
-use grp::connection::documents::{Answers, Connection, Request, Role};
+use grp::connection::documents::events::Request;
+use grp::connection::documents::{Answers, Connection, Role};
 use grp::connection::fault::step_error;
 use grp::connection::keep::{Notes, StateKeep};
 use grp::connection::running::{Running, Watch};

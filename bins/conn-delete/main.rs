@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use agent::connection::{Delivery, Event};
 use cli::{Context, Error, Kept, Shape, Timeout, Tool};
-use grp::connection::documents::{Connection, Deleted};
+use grp::connection::documents::Connection;
+use grp::connection::documents::events::Deleted;
 use grp::connection::fault::task_error;
 use grp::connection::running::{Running, Told, Watch};
 use grp::connection::session::Session;

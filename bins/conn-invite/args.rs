@@ -18,15 +18,15 @@ pub(crate) struct Args {
     pub(crate) receive_at: ReceiveAt,
 
     /// Make a contact address, for requests from anybody
-    #[arg(long)]
+    #[arg(long, conflicts_with = "recipient_secures")]
     pub(crate) address: bool,
 
     /// Let the short link tell its reader this: any text, usually JSON
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["no_short_link", "data_file"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["no_short_link", "data_file", "recipient_secures"])]
     data: Option<String>,
 
     /// The same from FILE; `-` is stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "no_short_link")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_short_link", "recipient_secures"])]
     data_file: Option<PathBuf>,
 
     /// Make the full link only
@@ -70,9 +70,18 @@ impl Args {
         self.receive_at.check_repeated(document)
     }
 
+    /// What a new connection may use.
     pub(crate) fn settings(&self) -> Settings {
         let wanted = if self.pq == Some(InvitePostQuantum::Off) { PostQuantum::Off } else { PostQuantum::On };
         wanted.settings()
+    }
+
+    /// Refuses what no link can be.
+    pub(crate) fn check_new(&self) -> Result<(), Error> {
+        match self.address && self.proposes() {
+            true => Err(Error::new(Code::Usage, "--pq link: the link of a contact address proposes no keys")),
+            false => Ok(()),
+        }
     }
 
     /// Whether the full link is to propose encapsulation.
@@ -82,7 +91,7 @@ impl Args {
 
     /// What the short link tells; `None` where there is to be none.
     pub(crate) fn payload(&self, ctx: &mut Context) -> Result<Option<Payload>, Error> {
-        if self.no_short_link {
+        if self.no_short_link || self.receive_at.recipient_secures {
             return Ok(None);
         }
         let bytes = match (&self.data, &self.data_file) {

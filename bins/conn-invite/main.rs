@@ -58,6 +58,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 /// Makes everything that will be sent.
 async fn begin(args: &Args, session: &mut Session<'_>) -> Result<(), Error> {
     let ctx = session.context();
+    args.check_new()?;
     let (plan, payload, settings) = (args.receive_at.plan(ctx)?, args.payload(ctx)?, args.settings());
     let link_data = payload.as_ref().map(|payload| payload.as_bytes().to_vec().into());
     if !args.address {

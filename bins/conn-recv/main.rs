@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
-use grp::connection::documents::{Confirmed, Connected, Connection, Message, PeerInfo, Receipt, Request};
+use grp::connection::documents::Connection;
+use grp::connection::documents::events::{Confirmed, Connected, Message, PeerInfo, Receipt, Request};
 use grp::connection::running::{Running, Told, Watch};
 use grp::connection::session::Session;
 use printer::Printer;

@@ -19,9 +19,10 @@ pub struct ReceiveAt {
     #[arg(long, value_name = "FILE", requires = "server")]
     password_file: Option<PathBuf>,
 
-    /// Make a queue that this side secures, which takes more messages; some old peers can do no better
+    /// Make a queue that this side secures, which takes more messages and has no short link; some old peers can do no
+    /// better
     #[arg(long, requires = "server")]
-    recipient_secures: bool,
+    pub recipient_secures: bool,
 }
 
 impl ReceiveAt {

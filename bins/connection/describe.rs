@@ -5,6 +5,7 @@ use agent::short_link::{ContactKind, LinkScheme};
 use cli::{Blob, Bytes, SecretBlob};
 use zeroize::Zeroizing;
 
+use super::documents::events::Request;
 use super::documents::{self, Queue, Status};
 use super::keep::Notes;
 
@@ -59,7 +60,7 @@ fn told_info(connection: &Connection) -> Option<documents::Content> {
     })
 }
 
-fn requests(connection: &Connection) -> Vec<documents::Request> {
+fn requests(connection: &Connection) -> Vec<Request> {
     let request = |event| match event {
         Event::Requested(request) => Some(request.into()),
         _ => None,

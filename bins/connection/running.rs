@@ -1,21 +1,17 @@
 //! The part of a run in which servers are talked to: an agent with one connection, until a goal is reached.
 
+mod behaviour;
+mod trace;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use agent::connection::keep::ConnectionId;
 use agent::connection::{Connection, Event};
-use agent::time::{Env, Time};
-use cli::{Clock, Code, Context, Error, OrError as _, Progress, Step, Timeout, Trace};
-use net::agent::{
-    Agent, AgentError, AgentEvent, AgentEvents, AgentExchange, AgentOptions, ChangeError, LookError, ServerEvent,
-    Unsubscribed,
-};
-use net::client::ClientOptions;
-use net::handshake::ConnectOptions;
-use net::steady::SteadyOptions;
+use agent::time::Env;
+use cli::{Code, Context, Error, OrError as _, Progress, Step, Timeout};
+use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, LookError, ServerEvent, Unsubscribed};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use tokio::sync::watch;
@@ -23,6 +19,8 @@ use tokio::sync::watch;
 use super::documents;
 use super::fault;
 use super::keep::StateKeep;
+use behaviour::{clock, observer, options};
+use trace::traced;
 
 /// Whether to receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub enum Watch {
 pub enum Told {
     /// An event of the connection.
     Event(Event),
-    /// The server will deliver what comes; what was there has come.
+    /// The server delivers from now on: first what it has, then what comes.
     Subscribed,
     /// Something else; the state file may say something new.
     Other,
@@ -228,8 +226,11 @@ impl<'a> Running<'a> {
     }
 
     fn timed_out(&self) -> Error {
-        let waiting = self.document().map_or("the connection", |document| document.waits_for());
-        Error::new(Code::TimedOut, format!("{waiting} did not come within {} s", self.timeout.timeout))
+        let lacks = match self.watch {
+            Watch::Send => "not everything was sent",
+            _ => self.document().map_or("no server has answered", |document| document.lacks()),
+        };
+        Error::new(Code::TimedOut, format!("{lacks} within {} s", self.timeout.timeout))
             .hint("try again, or give a longer --timeout; nothing is lost")
     }
 }
@@ -350,58 +351,9 @@ impl Running<'_> {
     }
 }
 
-/// An agent that gives up no later than its user.
-fn options(timeout: Timeout, watch: Watch, observer: net::agent::AgentObserver) -> AgentOptions {
-    let limit = timeout.duration();
-    let steady = SteadyOptions {
-        connect: ConnectOptions { timeout: limit, ..ConnectOptions::default() },
-        client: ClientOptions { command_timeout: limit, ..ClientOptions::default() },
-        ..SteadyOptions::default()
-    };
-    AgentOptions { steady, receive: watch != Watch::Send, observer: Some(observer), ..AgentOptions::default() }
-}
-
-/// Records every command.
-fn observer(trace: Trace, who: &'static str) -> net::agent::AgentObserver {
-    Arc::new(move |observed: &AgentExchange<'_>| {
-        crate::trace_exchange(&trace, who, &observed.server.to_string(), &observed.exchange)
-    })
-}
-
-/// Time goes on during a run, whatever moment it is said to begin at: a retry waits for its time.
-fn clock(clock: Clock) -> net::agent::Clock {
-    let (begun, start) = (Time::from_millis(clock.millis()), Instant::now());
-    Arc::new(move || if clock.is_fixed() { begun.after(start.elapsed()) } else { Time::from_millis(clock.millis()) })
-}
-
 async fn elapsed(limit: Option<std::time::Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The name of an event, and how it ended what came before.
-fn traced(event: &Event) -> (&'static str, &'static str) {
-    match event {
-        Event::LinkRead => ("link_read", "ok"),
-        Event::Created => ("queue_created", "ok"),
-        Event::Confirmed { .. } => ("confirmation_received", "ok"),
-        Event::Info(_) => ("info_received", "ok"),
-        Event::Connected { .. } => ("connected", "ok"),
-        Event::Requested(_) => ("request_received", "ok"),
-        Event::Message(_) => ("message_received", "ok"),
-        Event::Receipts { .. } => ("receipt_received", "ok"),
-        Event::Sent { .. } => ("message_sent", "ok"),
-        Event::QuotaExceeded { .. } => ("message_sent", Code::QueueFull.name()),
-        Event::QuotaRestored => ("queue_continues", "ok"),
-        Event::NotSent { .. } => ("message_sent", Code::PeerRefused.name()),
-        Event::Stopped(_) => ("handshake", Code::PeerRefused.name()),
-        Event::Refused(_) => ("message_received", Code::PeerMessageRefused.name()),
-        Event::QueueLost => ("queue_lost", Code::PeerRefused.name()),
-        Event::LinkSet => ("link_set", "ok"),
-        Event::Suspended => ("queue_suspended", "ok"),
-        Event::Deleted(None) => ("queue_deleted", "ok"),
-        Event::Deleted(Some(_)) => ("queue_deleted", Code::PeerRefused.name()),
     }
 }

@@ -27,7 +27,7 @@ conn-accept --state contact.json --list
 conn-accept --state contact.json --server "$server" --into owner-bob.json --info 'Welcome' |
   jq -c '[.role, .status, .answers.request, .peer_info.text]'
 conn-accept --state contact.json --request 2 --reject | jq -c '[.requests[].text]'
-conn-accept --state contact.json --request 2 --into owner-carol.json --server "$server" --timeout 1 2>stderr || echo "exit $?"
+conn-accept --state contact.json --request 2 --into owner-carol.json --server "$server" --timeout 3 2>stderr || echo "exit $?"
 hide <stderr
 ls owner-*
 

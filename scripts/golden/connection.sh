@@ -49,7 +49,7 @@ conn-recv --state bob.json --receipts | short
 
 echo "# what was left behind is sent by whoever comes next"
 conn-send --state alice.json --no-wait 'later' | short
-conn-recv --state bob.json --count 1 --timeout 1 2>stderr || echo "exit $?"
+conn-recv --state bob.json --count 1 --timeout 3 2>stderr || echo "exit $?"
 hide <stderr
 conn-recv --state alice.json | short
 conn-recv --state bob.json --count 1 | short

@@ -16,7 +16,7 @@ use crate::handshake::ConnectError;
 pub enum AgentEvent {
     /// An event of a connection; all that led to it is durable.
     Connection(ConnectionId, Event),
-    /// The server delivers what comes to the connection's queue; what was there first has been told.
+    /// The server delivers from the connection's queue from now on: first what it has, then what comes.
     Subscribed(ConnectionId),
     /// Nothing comes from the connection's queue until [`subscribe`](super::Agent::subscribe) or a restart.
     Unsubscribed(ConnectionId, Unsubscribed),
