@@ -1,14 +1,14 @@
 //! The relay's address: where owners send invitations.
 
 use agent::link_data::LinkEntityId;
-use agent::prepared_link::PreparedContactLink;
+use agent::prepared_link::{OwnFixedData, PreparedContactLink};
 use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
-use crypto::{Random, hash};
+use crypto::{Nonce, Random, hash};
 use serde_json::Map;
 use smp::address::ServerWithPassword;
 use smp::command::LinkData;
 
-use super::link::{LinkError, prepare};
+use super::link::{LinkError, prepare, user_data};
 use super::settings::{EXTENSIONS, RelayIdentity};
 use crate::user_data::RelayLinkContents;
 
@@ -42,15 +42,30 @@ impl RelayIdentity {
         random: &mut dyn Random,
     ) -> Result<PreparedAddress, AddressError> {
         let key = &self.address_key.0;
-        let contents = RelayLinkContents {
+        let entity_id = LinkEntityId::new(hash::sha256(key.public().as_bytes()));
+        let (prepared, data) = prepare(entity_id, Vec::new(), &self.contents(), key, server, random)?;
+        let link = prepared.fixed().short_link(ContactKind::Relay, LinkScheme::Https);
+        Ok(PreparedAddress { link, prepared, data })
+    }
+
+    /// The data behind an address that exists, with what the relay says about itself now.
+    pub fn address_data(&self, address: &OwnFixedData, random: &mut dyn Random) -> Result<LinkData, AddressError> {
+        let user = user_data(&self.contents())?;
+        let data = address.with_user_data(&user, &self.address_key.0, Nonce::random(random));
+        Ok(data.map_err(LinkError::from)?)
+    }
+
+    /// Whether an address is this relay's.
+    pub fn owns(&self, address: &OwnFixedData) -> bool {
+        address.data().root_key == self.address_key.0.public()
+    }
+
+    fn contents(&self) -> RelayLinkContents {
+        RelayLinkContents {
             relay_profile: self.profile.clone(),
             group_id: None,
             ext: EXTENSIONS.into_iter().collect(),
             other: Map::new(),
-        };
-        let entity_id = LinkEntityId::new(hash::sha256(key.public().as_bytes()));
-        let (prepared, data) = prepare(entity_id, Vec::new(), &contents, key, server, random)?;
-        let link = prepared.fixed().short_link(ContactKind::Relay, LinkScheme::Https);
-        Ok(PreparedAddress { link, prepared, data })
+        }
     }
 }

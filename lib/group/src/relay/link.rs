@@ -158,8 +158,12 @@ pub(super) fn prepare(
         client_versions: version::SMP_CLIENT,
     };
     let prepared = PreparedContactLink::prepare(request, root_key, LinkSecrets::random(random))?;
-    let user = ContactData::new(version::AGENT, true, Vec::new(), Vec::new(), contents.to_payload()?);
-    let user = user.map_err(LinkWriteError::from)?;
-    let data = prepared.fixed().with_user_data(&user, root_key, Nonce::random(random))?;
+    let data = prepared.fixed().with_user_data(&user_data(contents)?, root_key, Nonce::random(random))?;
     Ok((prepared, data))
+}
+
+/// What may change behind a link of the relay: it takes requests, and lists nobody.
+pub(super) fn user_data(contents: &RelayLinkContents) -> Result<ContactData, LinkError> {
+    let user = ContactData::new(version::AGENT, true, Vec::new(), Vec::new(), contents.to_payload()?);
+    Ok(user.map_err(LinkWriteError::from)?)
 }
