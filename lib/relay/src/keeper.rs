@@ -280,8 +280,9 @@ impl Keeper {
         if let TaskId::DeleteConnection(connection) = task {
             // Nobody waits any more for what is deleted.
             self.work.early.remove(&connection);
-            let awaited = self.work.awaited.remove(&connection);
-            awaited.into_iter().for_each(|awaited| drop(self.work.ids.remove(&awaited)));
+            if let Some(awaited) = self.work.awaited.remove(&connection) {
+                self.work.ids.remove(&awaited);
+            }
         }
         self.metrics.outcome(&outcome);
         self.step(|relay, env| relay.finish(&task, outcome, env));

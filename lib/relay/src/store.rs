@@ -58,6 +58,9 @@ pub enum LogFilter {
     Group(GroupId),
 }
 
+/// A record as it is kept.
+pub(crate) type Record = (RecordKey, Zeroizing<Vec<u8>>);
+
 /// The relay's store.
 #[derive(Debug)]
 pub struct RelayStore(Arc<Store>);
@@ -79,7 +82,7 @@ impl RelayStore {
     }
 
     /// Everything that the machine needs to go on. Blocks.
-    pub(crate) fn load(&self) -> Result<Vec<(RecordKey, Zeroizing<Vec<u8>>)>, Error> {
+    pub(crate) fn load(&self) -> Result<Vec<Record>, Error> {
         self.0.read(|db| db.prepare("SELECT key, value FROM relay_record")?.query_map([], record)?.collect())
     }
 
@@ -160,7 +163,7 @@ struct At {
     at: u64,
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<(RecordKey, Zeroizing<Vec<u8>>)> {
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let key = RecordKey::decode_all(row.get_ref(0)?.as_blob()?).map_err(damaged)?;
     Ok((key, Zeroizing::new(row.get_ref(1)?.as_blob()?.to_vec())))
 }
