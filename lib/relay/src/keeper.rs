@@ -307,7 +307,7 @@ impl Keeper {
             AgentEvent::Server(server, ServerEvent::ConnectFailed(error)) => {
                 tracing::info!(server = %server.first_host(), %error, "a server cannot be reached");
             }
-            AgentEvent::Server(..) => {}
+            AgentEvent::Server(..) | AgentEvent::Subscribed(_) => {}
             AgentEvent::Keeping(kept) => self.metrics.keeping(kept.is_ok()),
             AgentEvent::Lost(error) => tracing::error!(%error, "a connection is lost"),
         }
