@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod documents;
+pub mod operator;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -36,7 +36,8 @@ pub(crate) async fn open(
     mut random: SharedRandom,
     clock: &Clock,
 ) -> Result<Address, StartError> {
-    let profile = serde_json::to_string(&identity.profile).map_err(|_| StartError::Profile)?;
+    let said = (&identity.profile, &identity.credentials);
+    let profile = serde_json::to_string(&said).map_err(|_| StartError::Profile)?;
     match find(agent, identity).await? {
         Some(address) => {
             if store.profile()?.as_ref() != Some(&profile) {

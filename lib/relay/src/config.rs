@@ -7,6 +7,7 @@ use std::time::Duration;
 use agent::time::Time;
 use group::relay::{RelayIdentity, RelaySettings};
 use net::agent::AgentOptions;
+use tokio::sync::mpsc;
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -22,6 +23,8 @@ pub struct Config {
     pub agent: AgentOptions,
     /// The program that is asked about every invitation.
     pub policy: Option<PolicyProgram>,
+    /// Where new lines of the log go besides; lines for which there is no room are left out.
+    pub events: Option<mpsc::Sender<String>>,
     /// How long lines of the log are kept.
     pub log_kept: Duration,
     /// How long what is under way may take when the service ends.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use agent::connection::{Connection, ConnectionError, Event};
 use agent::time::{Env, Time};
-use group::relay::{CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, Relay, Task, TaskId};
+use group::relay::{
+    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, Task, TaskId,
+};
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
 use smp::id::MessageId;
@@ -66,6 +68,8 @@ pub(crate) struct Keeper {
     pub(crate) random: SharedRandom,
     /// Told when the address exists.
     pub(crate) address_ready: Option<oneshot::Sender<()>>,
+    /// Whoever wants new lines of the log.
+    pub(crate) lines: Option<mpsc::Sender<String>>,
     pub(crate) log_kept: Duration,
     pub(crate) drain_timeout: Duration,
     work: Work,
@@ -97,13 +101,16 @@ pub(crate) struct Parts {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) address_ready: Option<oneshot::Sender<()>>,
+    /// Whoever wants new lines of the log.
+    pub(crate) lines: Option<mpsc::Sender<String>>,
     pub(crate) log_kept: Duration,
     pub(crate) drain_timeout: Duration,
 }
 
 impl Keeper {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { relay, store, effects, events, orders, metrics, address_ready, log_kept, drain_timeout } = parts;
+        let Parts { relay, store, effects, events, orders, metrics, .. } = parts;
+        let Parts { address_ready, lines, log_kept, drain_timeout, .. } = parts;
         Keeper {
             relay,
             store,
@@ -114,6 +121,7 @@ impl Keeper {
             random: effects.random.clone(),
             effects,
             address_ready,
+            lines,
             log_kept,
             drain_timeout,
             work: Work::default(),
@@ -194,14 +202,28 @@ impl Keeper {
     /// Makes everything durable that changed, and does what waited for that.
     async fn commit(&mut self) -> Result<(), ServiceError> {
         let changes = self.relay.take_changes();
+        let lines = self.new_lines(&changes);
         if !changes.is_empty() {
             self.store.commit(changes).await?;
+        }
+        if let Some(listener) = &self.lines {
+            // Who reads too slowly misses lines; the log has them.
+            lines.into_iter().for_each(|line| drop(listener.try_send(line)));
         }
         self.trim().await?;
         for after in std::mem::take(&mut self.after) {
             self.follow(after);
         }
         Ok(())
+    }
+
+    /// Lines of the log among the changes, if somebody wants them.
+    fn new_lines(&self, changes: &[Change]) -> Vec<String> {
+        let line = |change: &Change| match (change.key, &change.value) {
+            (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
+            _ => None,
+        };
+        if self.lines.is_some() { changes.iter().filter_map(line).collect() } else { Vec::new() }
     }
 
     async fn trim(&mut self) -> Result<(), ServiceError> {

@@ -122,6 +122,7 @@ impl RelayService {
             orders: ordered,
             metrics: metrics.clone(),
             address_ready: waits.then_some(now_ready),
+            lines: config.events,
             log_kept: config.log_kept,
             drain_timeout: config.drain_timeout,
         });

@@ -4,13 +4,11 @@ use agent::link_data::LinkEntityId;
 use agent::prepared_link::{OwnFixedData, PreparedContactLink};
 use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use crypto::{Nonce, Random, hash};
-use serde_json::Map;
 use smp::address::ServerWithPassword;
 use smp::command::LinkData;
 
 use super::link::{LinkError, prepare, user_data};
-use super::settings::{EXTENSIONS, RelayIdentity};
-use crate::user_data::RelayLinkContents;
+use super::settings::RelayIdentity;
 
 /// A relay address that is to be created.
 #[derive(Debug, Clone)]
@@ -43,14 +41,14 @@ impl RelayIdentity {
     ) -> Result<PreparedAddress, AddressError> {
         let key = &self.address_key.0;
         let entity_id = LinkEntityId::new(hash::sha256(key.public().as_bytes()));
-        let (prepared, data) = prepare(entity_id, Vec::new(), &self.contents(), key, server, random)?;
+        let (prepared, data) = prepare(entity_id, Vec::new(), &self.contents(None), key, server, random)?;
         let link = prepared.fixed().short_link(ContactKind::Relay, LinkScheme::Https);
         Ok(PreparedAddress { link, prepared, data })
     }
 
     /// The data behind an address that exists, with what the relay says about itself now.
     pub fn address_data(&self, address: &OwnFixedData, random: &mut dyn Random) -> Result<LinkData, AddressError> {
-        let user = user_data(&self.contents())?;
+        let user = user_data(&self.contents(None))?;
         let data = address.with_user_data(&user, &self.address_key.0, Nonce::random(random));
         Ok(data.map_err(LinkError::from)?)
     }
@@ -58,14 +56,5 @@ impl RelayIdentity {
     /// Whether an address is this relay's.
     pub fn owns(&self, address: &OwnFixedData) -> bool {
         address.data().root_key == self.address_key.0.public()
-    }
-
-    fn contents(&self) -> RelayLinkContents {
-        RelayLinkContents {
-            relay_profile: self.profile.clone(),
-            group_id: None,
-            ext: EXTENSIONS.into_iter().collect(),
-            other: Map::new(),
-        }
     }
 }

@@ -15,17 +15,16 @@ use crypto::dh::X25519PrivateKey;
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{Nonce, Random};
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 use smp::address::ServerWithPassword;
 use smp::command::LinkData;
 use smp::id::CorrId;
 
-use super::settings::EXTENSIONS;
+use super::settings::RelayIdentity;
 use crate::binding;
 use crate::bytes::{text_form, unpadded};
 use crate::identity::{GroupId, MemberId, MemberKey};
 use crate::step::link_create::client_data;
-use crate::user_data::{Contents as _, ContentsError, RelayLinkContents, RelayProfile};
+use crate::user_data::{Contents as _, ContentsError, RelayLinkContents};
 
 /// Why a link of the relay cannot be made: the operator's profile does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,16 +81,11 @@ impl RelayLink {
         group: &GroupId,
         member: &MemberId,
         key: &MemberKey,
-        profile: &RelayProfile,
+        identity: &RelayIdentity,
         server: &ServerWithPassword,
         random: &mut dyn Random,
     ) -> Result<Self, LinkError> {
-        let contents = RelayLinkContents {
-            relay_profile: profile.clone(),
-            group_id: Some(*group),
-            ext: EXTENSIONS.into_iter().collect(),
-            other: Map::new(),
-        };
+        let contents = identity.contents(Some(*group));
         let entity_id = LinkEntityId::new(member.as_bytes());
         let (prepared, data) = prepare(entity_id, binding::tail(group), &contents, key.signing_key(), server, random)?;
         let link = prepared.fixed().short_link(ContactKind::Group, LinkScheme::Https);

@@ -301,8 +301,8 @@ impl Service {
         let Some(group) = self.group.as_ref().filter(|_| self.link.is_none()) else { return };
         let server = context.settings.draw_server(context.env.random);
         let member = &self.invitation.relay_member_id;
-        let (profile, random) = (&context.identity.profile, &mut *context.env.random);
-        match RelayLink::plan(&group.group_id, member, &self.member_key, profile, server, random) {
+        let (identity, random) = (context.identity, &mut *context.env.random);
+        match RelayLink::plan(&group.group_id, member, &self.member_key, identity, server, random) {
             Ok(link) => {
                 self.log(LogEvent::LinkPlanned { relay_link: link.link.to_string() }, context);
                 self.link = Some(link);

@@ -5,15 +5,20 @@ use std::time::Duration;
 use agent::non_empty::NonEmpty;
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{Random, random};
+use serde_json::{Map, Value};
 use smp::address::ServerWithPassword;
 
 use crate::extension::Extension;
+use crate::identity::GroupId;
 use crate::profile::GroupType;
-use crate::user_data::RelayProfile;
+use crate::user_data::{RelayLinkContents, RelayProfile};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+/// Where credentials stand in the data behind links.
+const CREDENTIALS: &str = "identity";
 
 /// What a relay of ours does beyond the protocol.
 pub(super) const EXTENSIONS: [Extension; 3] =
@@ -36,6 +41,21 @@ pub struct RelayIdentity {
     pub address_key: AddressKey,
     /// What it says about itself.
     pub profile: RelayProfile,
+    /// What its operator adds to that, such as certificates. Links sign it, and nothing here understands it.
+    pub credentials: Option<Map<String, Value>>,
+}
+
+impl RelayIdentity {
+    /// What stands behind the address, or behind the relay link of a group.
+    pub(super) fn contents(&self, group_id: Option<GroupId>) -> RelayLinkContents {
+        let credentials = self.credentials.clone().map(|credentials| (CREDENTIALS.to_owned(), credentials.into()));
+        RelayLinkContents {
+            relay_profile: self.profile.clone(),
+            group_id,
+            ext: EXTENSIONS.into_iter().collect(),
+            other: credentials.into_iter().collect(),
+        }
+    }
 }
 
 /// What the operator decided.

@@ -116,7 +116,7 @@ impl World {
             image: None,
         };
         let address_key = Ed25519PrivateKey::generate(&mut self.random).into();
-        let identity = RelayIdentity { address_key, profile };
+        let identity = RelayIdentity { address_key, profile, credentials: None };
         let server = server(&format!("relay{number}.example.org"));
         let address = identity.address(&server, &mut self.random).unwrap();
         let sender_id = address.prepared.sender_id().clone();

@@ -175,7 +175,7 @@ pub(crate) struct Bench {
 pub(crate) fn identity() -> RelayIdentity {
     let profile =
         RelayProfile { display_name: "Relay".to_owned(), full_name: String::new(), short_descr: None, image: None };
-    RelayIdentity { address_key: Ed25519PrivateKey::from_seed([3; 32]).into(), profile }
+    RelayIdentity { address_key: Ed25519PrivateKey::from_seed([3; 32]).into(), profile, credentials: None }
 }
 
 pub(crate) fn settings() -> RelaySettings {

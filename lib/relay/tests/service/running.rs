@@ -115,10 +115,11 @@ impl TestRelay {
         let mut settings = RelaySettings::new(NonEmpty::one(server.address.clone()));
         change(&mut settings);
         let config = Config {
-            identity: RelayIdentity { address_key, profile },
+            identity: RelayIdentity { address_key, profile, credentials: None },
             settings,
             agent: options(),
             policy: None,
+            events: None,
             log_kept: Duration::from_secs(86_400),
             drain_timeout: Duration::from_secs(5),
         };
