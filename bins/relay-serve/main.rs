@@ -180,6 +180,8 @@ impl Sockets {
         ended.map_err(|error| match error {
             ServiceError::Store(error) => Error::new(Code::StoreFailed, error),
             ServiceError::AgentEnded => Error::bug("the agent ended"),
+            error @ ServiceError::Address(_) => Error::new(Code::PeerRefused, error)
+                .hint("does the server let this relay create queues? its password goes into --password-file"),
         })
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Keeper {
     pub(crate) lines: Option<mpsc::Sender<String>>,
     pub(crate) log_kept: Duration,
     pub(crate) drain_timeout: Duration,
+    /// Why the address cannot be made.
+    refused: Option<String>,
     work: Work,
     after: Vec<After>,
     trimmed: Option<Time>,
@@ -124,6 +126,7 @@ impl Keeper {
             lines,
             log_kept,
             drain_timeout,
+            refused: None,
             work: Work::default(),
             after: Vec::new(),
             trimmed: None,
@@ -143,6 +146,9 @@ impl Keeper {
             }
             if !self.take_ready().await {
                 return Err(ServiceError::AgentEnded);
+            }
+            if let Some(fault) = self.refused.take() {
+                return Err(ServiceError::Address(fault));
             }
         }
         self.drain().await
@@ -343,6 +349,12 @@ impl Keeper {
                 if let Some(ready) = self.address_ready.take() {
                     let _ = ready.send(());
                 }
+            }
+            Event::Stopped(fault) if name == ConnectionName::Address && self.address_ready.is_some() => {
+                self.refused = Some(fault.to_string());
+            }
+            Event::QueueLost if name == ConnectionName::Address => {
+                tracing::error!("the server has lost the relay's address: nobody can invite it any more");
             }
             Event::Requested(request) if name == ConnectionName::Address => {
                 self.step(|relay, env| relay.requested(request.id, &request.info, env));

@@ -62,6 +62,9 @@ pub enum ServiceError {
     /// The agent ended by itself.
     #[error("the agent ended")]
     AgentEnded,
+    /// The server of the address does not make it.
+    #[error("the address is not made: {0}")]
+    Address(String),
 }
 
 /// A relay that was started; [`RelayService::run`] makes it work.

@@ -136,3 +136,33 @@ async fn a_store_belongs_to_one_identity() {
     let refused = relay.try_run().await.err().unwrap();
     assert!(matches!(refused, relay::service::StartError::OtherIdentity), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_server_refuses_its_address_ends() {
+    let closed = smp_server::step::new::Admission { closed: true, password: None };
+    let server = Server::start_with(smp_server::config::Config { admission: closed, ..Default::default() }).await;
+    let ended = TestRelay::refused(&server).await;
+    assert!(matches!(ended, relay::service::ServiceError::Address(_)), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_the_operator_stand_behind_the_address() {
+    let server = Server::start().await;
+    let mut relay = TestRelay::start(&server, |_| {}).await;
+    let credentials = serde_json::json!({"certificate": "of the operator"}).as_object().cloned();
+    relay.stop().await;
+    relay.config.identity.credentials = credentials.clone();
+    relay.run().await;
+    let address = relay.address();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let group::owner::Outcome::Retrieved(data) = crate::owner::read(&address).await else { panic!("an address") };
+        let read = data.read(&address).unwrap();
+        let contents: Value = serde_json::from_slice(read.user().payload().as_bytes()).unwrap();
+        if contents["identity"].as_object() == credentials.as_ref() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{contents}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

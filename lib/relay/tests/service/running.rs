@@ -64,11 +64,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(smp_server::config::Config::default()).await
+    }
+
+    pub(crate) async fn start_with(config: smp_server::config::Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let identity = identity();
         let fingerprint = codec::text::base64url(identity.fingerprint());
         let store = Arc::new(SqliteStore::open(&folder.path().join("smp.sqlite")).unwrap());
-        let config = smp_server::config::Config { event_delay: Duration::ZERO, ..Default::default() };
+        let config = smp_server::config::Config { event_delay: Duration::ZERO, ..config };
         let state = State::load(store, config).unwrap();
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = format!("smp://{fingerprint}@{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -112,6 +116,17 @@ impl TestRelay {
         let profile =
             RelayProfile { display_name: "Relay".to_owned(), full_name: String::new(), short_descr: None, image: None };
         let address_key = Ed25519PrivateKey::generate(&mut SystemRandom).into();
+        let mut relay = Self::prepare(address_key, server, profile, change);
+        relay.run().await;
+        relay
+    }
+
+    fn prepare(
+        address_key: group::relay::AddressKey,
+        server: &Server,
+        profile: RelayProfile,
+        change: impl FnOnce(&mut RelaySettings),
+    ) -> Self {
         let mut settings = RelaySettings::new(NonEmpty::one(server.address.clone()));
         change(&mut settings);
         let config = Config {
@@ -123,10 +138,20 @@ impl TestRelay {
             log_kept: Duration::from_secs(86_400),
             drain_timeout: Duration::from_secs(5),
         };
-        let mut relay =
-            TestRelay { config, clock: Shifted::default(), folder: tempfile::tempdir().unwrap(), running: None };
-        relay.run().await;
-        relay
+        TestRelay { config, clock: Shifted::default(), folder: tempfile::tempdir().unwrap(), running: None }
+    }
+
+    /// A relay whose server does not let it make its address; why it ended.
+    pub(crate) async fn refused(server: &Server) -> ServiceError {
+        let profile =
+            RelayProfile { display_name: "Relay".to_owned(), full_name: String::new(), short_descr: None, image: None };
+        let address_key = Ed25519PrivateKey::generate(&mut SystemRandom).into();
+        let relay = Self::prepare(address_key, server, profile, |_| {});
+        let store = RelayStore::open(&relay.folder.path().join("relay.sqlite")).unwrap();
+        let random = SharedRandom::new(Box::new(SystemRandom));
+        let connector = Connector::new().unwrap();
+        let started = RelayService::start(relay.config.clone(), store, connector, random, relay.clock.clock());
+        in_time(started.await.unwrap().run(std::future::pending())).await.unwrap_err()
     }
 
     pub(crate) async fn run(&mut self) {
