@@ -137,12 +137,12 @@ fn altered_envelopes_are_refused() {
             0 | 1 => live.bob.refuse_or_accept(&altered),
             _ => Some(live.bob.refuse(&altered)),
         };
-        let expected = match (place, &fault) {
-            (0 | 1, None | Some(PeerFault::Version(_, "client"))) => true,
-            (2, Some(PeerFault::Malformed(_))) => true,
-            (3.., Some(PeerFault::Envelope)) => true,
-            _ => false,
-        };
+        let expected = matches!(
+            (place, &fault),
+            (0 | 1, None | Some(PeerFault::Version(_, "client")))
+                | (2, Some(PeerFault::Malformed(_)))
+                | (3.., Some(PeerFault::Envelope))
+        );
         assert!(expected, "byte {place} gives {fault:?}");
     }
     for version in [5u16, 9, u16::MAX] {
