@@ -1,14 +1,15 @@
 //! The queue through which a connection sends: the peer's, at the peer's server.
 
-use codec::{Encode, Malformed, Reader, Write};
-use crypto::dh::{SharedSecret, X25519PrivateKey};
+use codec::{Malformed, Reader, Write};
+use crypto::dh::{SharedSecret, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{BoxKey, Nonce, Random};
 use smp::command::{Command, MessageFlags};
-use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
+use smp::envelope::{Envelope, PrivateHeader, PublicHeader};
 use smp::queue_address::{QueueInfo, QueueMode};
 
 use super::fault::ConnectionError;
+use super::outbox::Outgoing;
 use super::stored::{auth, put_auth_key, put_value, put_x25519, take_auth_key, take_shared, take_value, take_x25519};
 use super::task::Task;
 
@@ -77,7 +78,8 @@ impl SendQueue {
     /// The first message: it carries our key, and the recipient may have to secure its queue for us.
     pub(super) fn send_confirmation(
         &self,
-        envelope: Vec<u8>,
+        message: &Outgoing,
+        agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
         let public = auth(&self.auth_key).public().map_err(|_| ConnectionError::Library)?;
@@ -85,7 +87,7 @@ impl SendQueue {
             true => PrivateHeader::Empty,
             false => PrivateHeader::SenderKey(public),
         };
-        let body = self.seal(true, ClientMessage { header, content: envelope }, random)?;
+        let body = self.seal(Some(self.e2e_key.public()), &header, message, agent, random)?;
         let authorized = self.sender_secures() || self.secured_for_us;
         Ok(self.task(authorized, Command::Send(MessageFlags { notify: true }, body)))
     }
@@ -93,19 +95,29 @@ impl SendQueue {
     /// Any later message.
     pub(super) fn send(
         &self,
-        notify: bool,
-        envelope: Vec<u8>,
+        message: &Outgoing,
+        agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
-        let body = self.seal(false, ClientMessage { header: PrivateHeader::Empty, content: envelope }, random)?;
-        Ok(self.task(true, Command::Send(MessageFlags { notify }, body)))
+        let body = self.seal(None, &PrivateHeader::Empty, message, agent, random)?;
+        Ok(self.task(true, Command::Send(MessageFlags { notify: message.notify }, body)))
     }
 
-    fn seal(&self, first: bool, message: ClientMessage, random: &mut dyn Random) -> Result<Vec<u8>, ConnectionError> {
-        let sender_key = first.then(|| self.e2e_key.public());
+    fn seal(
+        &self,
+        sender_key: Option<X25519PublicKey>,
+        private: &PrivateHeader,
+        message: &Outgoing,
+        agent: u16,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, ConnectionError> {
         let header = PublicHeader { version: self.info.version, sender_key };
-        let envelope = Envelope::seal(header, &BoxKey::agreed(&self.secret), Nonce::random(random), &message);
-        Ok(envelope.map_err(|_| ConnectionError::Library)?.to_bytes())
+        let (key, nonce) = (BoxKey::agreed(&self.secret), Nonce::random(random));
+        let mut outcome = Ok(());
+        let put = |out: &mut Vec<u8>| outcome = message.put_envelope(agent, out);
+        let sealed = Envelope::seal_with(&header, &key, nonce, private, put);
+        outcome?;
+        sealed.map_err(|_| ConnectionError::Library)
     }
 
     fn task(&self, authorized: bool, command: Command) -> Task {
