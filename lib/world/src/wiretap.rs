@@ -90,9 +90,8 @@ impl Wiretap {
 
     /// Looks at a message that waits on disk.
     pub(crate) fn audit_record(&mut self, host: &str, name: &str, key: RecordKey, record: &[u8]) -> Result<(), String> {
-        let waiting = waiting_key(record);
-        let waiting = waiting.map_err(|error| format!("{host} {name}: cannot read {key:?}: {error}"))?;
-        let Some((message_key, iv, plaintext)) = waiting else { return Ok(()) };
+        let waiting = waiting(record).map_err(|error| format!("{host} {name}: cannot read {key:?}: {error}"))?;
+        let Some(Waiting { key: message_key, iv, plaintext }) = waiting else { return Ok(()) };
         remember(&mut self.by_key, (message_key, iv), plaintext)
             .map_err(|()| format!("{host} {name}: {key:?} keeps a second plaintext for one message key"))
     }
@@ -150,19 +149,34 @@ fn header_iv(encrypted: &[u8]) -> Result<[u8; 16], Malformed> {
     reader.array()
 }
 
-/// Key, IV and plaintext of a message that waits to be sealed; confirmations wait sealed.
-#[allow(clippy::type_complexity, reason = "used once")]
-fn waiting_key(record: &[u8]) -> Result<Option<([u8; 32], [u8; 16], Digest)>, Malformed> {
+/// What a record keeps of a message that waits to be sealed.
+struct Waiting {
+    key: [u8; 32],
+    iv: [u8; 16],
+    /// Of the plaintext and the size it is padded to.
+    plaintext: Digest,
+}
+
+/// Reads a record of a message to send; confirmations wait sealed. How records are written is the agent's own affair:
+/// when that changes, this says that it cannot read them.
+fn waiting(record: &[u8]) -> Result<Option<Waiting>, Malformed> {
     let mut reader = Reader::new(record);
     let (_version, _created, _notify) = (reader.u8()?, reader.i64()?, reader.bool()?);
-    if reader.u8()? != b'M' {
-        return Ok(None);
+    match reader.u8()? {
+        b'M' => {}
+        b'C' => return Ok(None),
+        _ => return Err(Malformed::BadValue("kind of waiting message")),
     }
-    let length = usize::try_from(reader.u32()?).unwrap();
-    let mut key = Reader::new(reader.take(length)?);
-    let (_version, _kind, _ratchet) = (key.u8()?, key.u8()?, key.u16()?);
-    let (message_key, iv) = (key.array()?, key.array()?);
-    let length = usize::try_from(reader.u32()?).unwrap();
-    let plaintext = reader.take(length)?;
-    Ok(Some((message_key, iv, sha256(&[plaintext, &reader.u32()?.to_be_bytes()].concat()))))
+    let stored_key = long(&mut reader)?;
+    let mut stored_key = Reader::new(stored_key);
+    let (_version, _kind, _ratchet) = (stored_key.u8()?, stored_key.u8()?, stored_key.u16()?);
+    let (key, iv) = (stored_key.array()?, stored_key.array()?);
+    let plaintext = long(&mut reader)?;
+    let size = reader.u32()?.to_be_bytes();
+    Ok(Some(Waiting { key, iv, plaintext: sha256(&[plaintext, &size].concat()) }))
+}
+
+fn long<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    let length = reader.u32()?;
+    reader.take(usize::try_from(length).unwrap())
 }

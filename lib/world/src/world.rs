@@ -11,8 +11,11 @@ macro_rules! note {
     };
 }
 
+mod describe;
 mod hosting;
+mod tasks;
 mod transport;
+mod uplinks;
 
 use std::collections::BTreeMap;
 use std::fmt;
