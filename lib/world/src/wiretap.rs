@@ -28,8 +28,8 @@ type Digest = [u8; 32];
 pub struct Wiretap {
     /// The recipient's key of a queue.
     recipients: BTreeMap<Place, X25519PrivateKey>,
-    /// The key that both sides of a queue share since its first message.
-    shared: BTreeMap<Place, BoxKey>,
+    /// The keys that senders of a queue share with its recipient since their first message.
+    shared: BTreeMap<Place, Vec<BoxKey>>,
     /// What was sealed under a nonce.
     sealed: BTreeMap<[u8; 24], Digest>,
     /// The ciphertext that a header IV stands before.
@@ -52,9 +52,9 @@ impl Wiretap {
         self.by_header_iv.len() + self.by_key.len()
     }
 
-    /// The key between sender and recipient of a queue, once its first message was heard.
+    /// The key between the first sender and the recipient of a queue, once a message was heard.
     pub fn box_key(&self, server: &str, queue: &EntityId) -> Option<&BoxKey> {
-        self.shared.get(&(server.to_owned(), queue.clone()))
+        self.shared.get(&(server.to_owned(), queue.clone()))?.first()
     }
 
     /// Listens to the body of a `SEND`. `drawn` is all that may be a private key.
@@ -103,7 +103,7 @@ impl Wiretap {
         drawn: impl Iterator<Item = &'a [u8; 32]>,
     ) -> Option<ClientMessage> {
         let Some(sender_key) = &envelope.header.sender_key else {
-            return envelope.open(self.shared.get(place)?).ok();
+            return self.shared.get(place)?.iter().find_map(|key| envelope.open(key).ok());
         };
         let known = self.recipients.get(place).and_then(|key| try_open(envelope, key, sender_key));
         let (key, message) = match known {
@@ -117,7 +117,10 @@ impl Wiretap {
                 opened
             }
         };
-        self.shared.insert(place.clone(), key);
+        let shared = self.shared.entry(place.clone()).or_default();
+        if !shared.contains(&key) {
+            shared.push(key);
+        }
         Some(message)
     }
 }
