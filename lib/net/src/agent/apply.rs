@@ -90,10 +90,6 @@ impl<K: Keep> Driver<K> {
         }
         self.observe(&flight, &collected.outcome);
         match collected.outcome {
-            Ok(Response::Msg(id, body)) if matches!(flight.task, TaskId::Acknowledge(_)) => {
-                self.conclude_task(&flight, Outcome::Answered(Response::Ok));
-                self.steps.tell(flight.slot, |connection, env| connection.receive(id, &body, env));
-            }
             Ok(response) => self.conclude_task(&flight, Outcome::Answered(response)),
             Err(ClientError::Protocol(_)) => self.conclude_task(&flight, Outcome::Violated),
             Err(_) => self.conclude_task(&flight, Outcome::Unreachable),

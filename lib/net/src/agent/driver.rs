@@ -136,10 +136,19 @@ impl<K: Keep> Driver<K> {
         !self.inbox.loaded.is_empty()
     }
 
+    /// Every answer that a server gave before an event is taken in no later than the event: whether a message came
+    /// before or after the answer to its acknowledgement makes a difference.
     fn poll_servers(&mut self, context: &mut Context<'_>) -> bool {
-        let collected = self.collected.poll_recv_many(context, &mut self.inbox.collected, LIMIT).is_ready();
-        let heard = !self.outbox.is_full() && self.servers.poll(context, LIMIT, &mut self.inbox.heard);
-        collected || heard
+        if !self.outbox.is_full() {
+            self.servers.poll(context, LIMIT, &mut self.inbox.heard);
+        }
+        while let Ok(collected) = self.collected.try_recv() {
+            self.inbox.collected.push(collected);
+        }
+        if let Poll::Ready(Some(collected)) = self.collected.poll_recv(context) {
+            self.inbox.collected.push(collected);
+        }
+        !self.inbox.heard.is_empty() || !self.inbox.collected.is_empty()
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {

@@ -147,14 +147,13 @@ impl Servers {
         }
     }
 
-    /// Takes up to `limit` events. Every server has its turn.
+    /// Takes events until there are `limit`. Every server has its turn.
     pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
         limit: usize,
         heard: &mut Vec<(ServerKey, SteadyEvent)>,
-    ) -> bool {
-        let before = heard.len();
+    ) {
         let (first, last) = (self.heard, ServerKey(u64::MAX));
         for half in [(Bound::Excluded(first), Bound::Included(last)), (Bound::Unbounded, Bound::Included(first))] {
             for (key, server) in self.servers.range_mut(half) {
@@ -166,7 +165,6 @@ impl Servers {
                 }
             }
         }
-        heard.len() > before
     }
 
     /// No task waits for a connection.

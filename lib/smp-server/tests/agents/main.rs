@@ -11,6 +11,11 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-mod user;
 
+mod app;
+mod crashes;
+mod crowd;
+mod frail;
+mod servers;
 mod talking;
+mod user;

@@ -124,6 +124,16 @@ impl User {
         self.next(of_connection).await
     }
 
+    pub(crate) fn dump(&self) { let mut counts = std::collections::BTreeMap::new(); for e in &self.told { let t = format!("{e:?}"); let t = match e { AgentEvent::Connection(_, e) => format!("{:?}", std::mem::discriminant(e)), _ => t }; *counts.entry(t).or_insert(0) += 1; } eprintln!("{counts:#?}"); }
+    /// The next event of any connection that `pick` wants.
+    pub(crate) async fn any_event<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> (ConnectionId, T) {
+        let of_any = |event: &AgentEvent| match event {
+            AgentEvent::Connection(id, event) => pick(event).map(|picked| (id.clone(), picked)),
+            _ => None,
+        };
+        self.next(of_any).await
+    }
+
     pub(crate) async fn invite(&mut self, id: &ConnectionId) -> JoinLink {
         let plan = QueuePlan::at(self.server.clone());
         let mut env = Env { now: now(), random: &mut SystemRandom };
