@@ -147,11 +147,11 @@ impl SteadyClient {
     }
 
     /// Wants a queue that `NEW` has subscribed to through `client`. If that connection has ended, it is subscribed to
-    /// as any other; tells whether that is not needed.
-    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) -> bool {
+    /// as any other.
+    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) {
         let status = &self.0.status;
         let still = || matches!(&*status.borrow(), Status::Connected(current) if current == client);
-        self.0.wishes.add_subscribed(queue, key, still)
+        self.0.wishes.add_subscribed(queue, key, still);
     }
 
     /// No longer wants a queue. The server keeps the subscription until the connection ends.

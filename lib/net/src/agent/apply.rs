@@ -144,11 +144,7 @@ impl<K: Keep> Driver<K> {
                 self.tell_of_server(key, ServerEvent::ConnectFailed(error));
                 self.servers.drop_if_unused(key);
             }
-            SteadyEvent::Subscribed(queue) => {
-                if let Some(slot) = self.set_subscribed(key, &queue, true) {
-                    self.steps.touch(slot);
-                }
-            }
+            SteadyEvent::Subscribed(_) => {}
             // Deliberately the same answer for a queue that is not there.
             SteadyEvent::SubscriptionFailed(queue, ClientError::Refused(Error::Auth)) => self.queue_lost(key, &queue),
             SteadyEvent::SubscriptionFailed(queue, error) => {
@@ -171,8 +167,8 @@ impl<K: Keep> Driver<K> {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Unknown;
         for slot in server.queues.values() {
-            if let Some(queue) = self.steps.table.get_mut(*slot).and_then(|entry| entry.queue.as_mut()) {
-                queue.subscribed = false;
+            if let Some(entry) = self.steps.table.get_mut(*slot) {
+                entry.connection.delivery_forgotten();
             }
         }
     }
@@ -196,8 +192,7 @@ impl<K: Keep> Driver<K> {
 
     fn take_queue_event(&mut self, key: ServerKey, event: Event) {
         let queue = RecipientId::from(event.entity_id);
-        let slot = self.servers.get_mut(key).and_then(|server| server.queues.get(&queue).copied());
-        let Some(slot) = slot else { return };
+        let Some(slot) = self.recipient(key, &queue) else { return };
         match event.response {
             Ok(Response::Msg(id, body)) => {
                 self.steps.tell(slot, |connection, env| connection.receive(id, &body, env));
@@ -213,23 +208,21 @@ impl<K: Keep> Driver<K> {
     }
 
     fn queue_lost(&mut self, key: ServerKey, queue: &RecipientId) {
-        if let Some(slot) = self.set_subscribed(key, queue, false) {
+        if let Some(slot) = self.recipient(key, queue) {
             self.steps.tell(slot, |connection, _| connection.queue_lost());
         }
     }
 
     fn unsubscribed(&mut self, key: ServerKey, queue: &RecipientId, why: Unsubscribed) {
-        let slot = self.set_subscribed(key, queue, false);
+        let slot = self.recipient(key, queue);
         if let Some(entry) = slot.and_then(|slot| self.steps.table.get(slot)) {
             let event = AgentEvent::Unsubscribed(entry.id.clone(), why);
             self.steps.say(event);
         }
     }
 
-    fn set_subscribed(&mut self, key: ServerKey, queue: &RecipientId, subscribed: bool) -> Option<Slot> {
-        let slot = *self.servers.get_mut(key)?.queues.get(queue)?;
-        self.steps.table.get_mut(slot)?.queue.as_mut()?.subscribed = subscribed;
-        Some(slot)
+    fn recipient(&mut self, key: ServerKey, queue: &RecipientId) -> Option<Slot> {
+        self.servers.get_mut(key)?.queues.get(queue).copied()
     }
 
     fn take_timers(&mut self) {
@@ -255,9 +248,10 @@ impl<K: Keep> Driver<K> {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
         if let Some(subscription) = entry.connection.subscription() {
+            entry.connection.delivery_forgotten();
             let id = subscription.queue.clone();
-            let (server, subscribed) = self.servers.subscribe(slot, subscription, session);
-            entry.queue = Some(Queue { server, id, subscribed });
+            let server = self.servers.subscribe(slot, subscription, session);
+            entry.queue = Some(Queue { server, id });
         }
     }
 }

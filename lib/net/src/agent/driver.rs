@@ -49,7 +49,8 @@ pub(super) struct Driver<K: Keep> {
     pub(super) flights: Flights,
     pub(super) rounds: Rounds<K::Error>,
     pub(super) inbox: Inbox,
-    pub(super) loads: Vec<Future_<Loaded>>,
+    /// What is being read. Nobody else may change it meanwhile.
+    pub(super) loads: Vec<Future_<Option<Loaded>>>,
     pub(super) outbox: Outbox,
     pub(super) hold: Hold<K::Error>,
     pub(super) stale: Stale,
@@ -128,7 +129,7 @@ impl<K: Keep> Driver<K> {
         let inbox = &mut self.inbox;
         self.loads.retain_mut(|load| match load.as_mut().poll(context) {
             Poll::Ready(loaded) => {
-                inbox.loaded.push(loaded);
+                inbox.loaded.extend(loaded);
                 false
             }
             Poll::Pending => true,

@@ -190,4 +190,3 @@ impl Agent {
 async fn answered<T>(answer: request::Answer<T>) -> Result<T, AgentError> {
     answer.await.map_err(|_| AgentError::Closed)
 }
-

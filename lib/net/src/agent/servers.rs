@@ -109,26 +109,17 @@ impl Servers {
         self.servers.keys().copied().collect()
     }
 
-    /// Receives from a queue for `slot`. `session` is the one on which `NEW` has subscribed to it. Tells the server, and
-    /// whether the queue is subscribed to already.
-    pub(super) fn subscribe(
-        &mut self,
-        slot: Slot,
-        subscription: Subscription,
-        session: Option<&Client>,
-    ) -> (ServerKey, bool) {
-        let key = self.at(&subscription.server);
-        let Some(server) = self.get_mut(key) else { return (key, false) };
-        let Subscription { queue, key: auth, .. } = subscription;
-        server.queues.insert(queue.clone(), slot);
-        let subscribed = match session {
-            Some(session) => server.client.keep_subscribed(queue, auth, session),
-            None => {
-                server.client.subscribe(queue, auth);
-                false
+    /// Receives from a queue for `slot`. `session` is the one on which `NEW` has subscribed to it.
+    pub(super) fn subscribe(&mut self, slot: Slot, wanted: Subscription, session: Option<&Client>) -> ServerKey {
+        let key = self.at(&wanted.server);
+        if let Some(server) = self.get_mut(key) {
+            server.queues.insert(wanted.queue.clone(), slot);
+            match session {
+                Some(session) => server.client.keep_subscribed(wanted.queue, wanted.key, session),
+                None => server.client.subscribe(wanted.queue, wanted.key),
             }
-        };
-        (key, subscribed)
+        }
+        key
     }
 
     pub(super) fn unsubscribe(&mut self, key: ServerKey, queue: &RecipientId) {
@@ -148,12 +139,7 @@ impl Servers {
     }
 
     /// Takes events until there are `limit`. Every server has its turn.
-    pub(super) fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        limit: usize,
-        heard: &mut Vec<(ServerKey, SteadyEvent)>,
-    ) {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, limit: usize, heard: &mut Vec<(ServerKey, SteadyEvent)>) {
         let (first, last) = (self.heard, ServerKey(u64::MAX));
         for half in [(Bound::Excluded(first), Bound::Included(last)), (Bound::Unbounded, Bound::Included(first))] {
             for (key, server) in self.servers.range_mut(half) {

@@ -24,7 +24,7 @@ impl<K: Keep> Driver<K> {
         let Some(entry) = self.steps.table.get_mut(slot).filter(|entry| !entry.over) else { return };
         let still_due = entry.connection.due(self.steps.now);
         for task in due {
-            if !still_due.contains(&task) || !entry.may_start(&task) {
+            if !still_due.contains(&task) || entry.running.contains(&task) {
                 continue;
             }
             let Some(address) = entry.connection.task_server(&task).cloned() else { continue };
@@ -68,8 +68,7 @@ impl<K: Keep> Driver<K> {
 
     /// Gives a task to its server. False when that takes no more.
     fn give(&mut self, key: ServerKey, client: &Client, slot: Slot, id: TaskId) -> bool {
-        let prepared = self.steps.prepare(slot, |connection, env| connection.task(&id, env));
-        let Some(Ok(task)) = prepared else {
+        let Some(task) = self.steps.prepare(slot, &id) else {
             // A later round took it back.
             if let Some(entry) = self.steps.table.get_mut(slot) {
                 entry.stopped(&id);

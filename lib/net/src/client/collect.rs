@@ -53,10 +53,7 @@ impl Entry {
     }
 
     /// A message comes back, for the events.
-    pub(super) fn send(
-        mut self,
-        outcome: Result<Response, ClientError>,
-    ) -> Result<(), Result<Response, ClientError>> {
+    pub(super) fn send(mut self, outcome: Result<Response, ClientError>) -> Result<(), Result<Response, ClientError>> {
         let Some(collector) = self.collector.take() else { return Err(outcome) };
         let (outcome, message) = match outcome {
             Ok(Response::Msg(id, body)) => (Ok(Response::Msg(id.clone(), Vec::new())), Some(Response::Msg(id, body))),

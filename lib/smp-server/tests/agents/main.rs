@@ -16,6 +16,8 @@ mod app;
 mod crashes;
 mod crowd;
 mod frail;
+mod keeping;
+mod kill;
 mod servers;
 mod talking;
 mod user;
