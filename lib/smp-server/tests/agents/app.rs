@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent::connection::keep::{ConnectionId, Keep};
 use agent::connection::{Connection, Event, InviteLink, JoinLink, QueuePlan, ReceivedMessage, SendOptions, Settings};
+use agent::link_data::Payload;
 use agent::time::Env;
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError};
 use smp::address::ServerAddress;
@@ -123,12 +124,11 @@ impl App {
         };
         let mut env = Env { now: now(), random: &mut SystemRandom };
         let connection = match link {
-            None => Connection::invite(plan, InviteLink::default(), &settings, &mut env).unwrap(),
-            Some(link) => {
-                let mut connection = Connection::open(link, &settings, &mut env);
-                connection.join(plan, b"joiner".to_vec(), &mut env).unwrap();
-                connection
+            None => {
+                let link = InviteLink { short: Some(Payload::new(*b"from the inviter").unwrap()), propose: false };
+                Connection::invite(plan, link, &settings, &mut env).unwrap()
             }
+            Some(link) => Connection::open(link, &settings, &mut env),
         };
         match agent.open(self.id.clone(), connection).await {
             Ok(()) | Err(AgentError::NotKept(_)) => {}
@@ -139,8 +139,8 @@ impl App {
     async fn talk(&self, agent: &Agent, world: &World) {
         if self.side == Side::Inviter && world.mail.borrow().is_none() {
             let link = agent.change(&self.id, |connection, _| Ok::<_, ()>(connection.invitation())).await;
-            let full = link.ok().flatten().map(|invitation| JoinLink::Full(Box::new(invitation.full)));
-            world.mail.send_if_modified(|mail| full.map(|link| *mail = Some(link)).is_some());
+            let short = link.ok().flatten().and_then(|invitation| invitation.short).map(JoinLink::Invitation);
+            world.mail.send_if_modified(|mail| short.map(|link| *mail = Some(link)).is_some());
         }
         let said = agent.change(&self.id, |connection, env| {
             // Our confirmation was number 1.
@@ -162,7 +162,14 @@ impl App {
             _ => return,
         };
         match event {
-            // It may be told again after it was allowed.
+            // These may be told again after they were answered.
+            Event::LinkRead => {
+                let plan = QueuePlan::at(self.server.clone());
+                let join = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    connection.join(plan, b"joiner".to_vec(), env)
+                };
+                drop(agent.change(&self.id, join).await);
+            }
             Event::Confirmed { .. } => {
                 let allow = agent.change(&self.id, |connection, env| connection.allow(b"inviter".to_vec(), env));
                 drop(allow.await);
