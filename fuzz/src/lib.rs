@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use agent::agreement::{AgreementKeys, join};
 use agent::compressed::{compress, decompress};
+use agent::connection::{Connection, Event, InviteLink, Outcome, QueuePlan, RecordKey, Settings, TaskId};
 use agent::envelope::{AgentEnvelope, EnvelopeContent};
 use agent::full_link::{ConnectionRequest, FullLink};
 use agent::link_data::{ContactData, FixedData, InvitationData, Payload};
@@ -24,6 +25,7 @@ use agent::ratchet_keys::{ReceiverKeys, SenderKeys};
 use agent::ratchet_offer::RatchetOffer;
 use agent::short_link::{ContactShortLink, ShortLink};
 use agent::signed_item::SignedItem;
+use agent::time::{Env, Time};
 use codec::query::{self, Query};
 use codec::time::UtcTime;
 use codec::{Decode, Encode, Reader, VersionRange, Write as _, text};
@@ -32,20 +34,29 @@ use crypto::certificate::{CertificateChain, ChainError, verify_signed_key};
 use crypto::dh::{SharedSecret, X448PrivateKey, X448PublicKey, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
 use crypto::{BoxKey, Nonce, SeededRandom, aead};
+use group::body::{Batch, ConnectionInfo};
+use group::content_digest::ContentDigest;
 use group::document::{GroupDocument, GroupState, OwnerDocument};
-use group::identity::OwnerIdentity;
+use group::element::{Element, Forward, ForwardContent};
+use group::identity::{GroupId, MemberId, OwnerIdentity};
+use group::keys::{Asserted, LinkKeys};
+use group::member::Role;
+use group::message::Message;
+use group::roster::Roster;
+use group::roster_blob::RosterBlob;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
+use group::verification::Recipient;
 use smp::address::{Host, ServerAddress, ServerWithPassword};
 use smp::block::{self, BLOCK, BlockOpener, MAX_SEALED_PAYLOAD};
-use smp::command::Command;
+use smp::command::{Command, MessageFlags};
 use smp::delivery::{Delivered, NotificationMetadata};
-use smp::envelope::{ClientMessage, Envelope, PublicHeader};
+use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
 use smp::error::{Error, TransportError};
 use smp::handshake::{ClientHello, Expected, ServerHello, Side, block_ciphers, from_block};
-use smp::id::{CorrId, MessageId};
+use smp::id::{CorrId, MessageId, RecipientId, SenderId};
 use smp::proxy;
-use smp::queue_address::{QueueInfo, QueueUri};
-use smp::response::Response;
+use smp::queue_address::{QueueInfo, QueueMode, QueueUri};
+use smp::response::{QueueIds, Response};
 use smp::service::ServiceResponse;
 use smp::transmission::{ClientTransmission, Received, ServerTransmission};
 use smp::version;
@@ -82,7 +93,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ratchet_state", ratchet_state),
     ("agent_envelope", agent_envelope),
     ("agent_message", agent_message),
+    ("connection_records", connection_records),
+    ("connection_delivery", connection_delivery),
     ("compressed", compressed),
+    ("chat_body", chat_body),
+    ("chat_message", chat_message),
+    ("roster_blob", roster_blob),
 ];
 
 /// Accepted bytes are the only encoding of their value.
@@ -456,8 +472,8 @@ pub fn ratchet_message(data: &[u8]) -> bool {
 }
 
 /// Where the stored ratchet without encapsulation has what a peer also has: the bound keys, the key of headers.
-const ASSOCIATED: std::ops::Range<usize> = 6..118;
-const HEADER_KEY: std::ops::Range<usize> = 435..467;
+const ASSOCIATED: std::ops::Range<usize> = 2..114;
+const HEADER_KEY: std::ops::Range<usize> = 361..393;
 
 /// Headers, as if the peer of the ratchet had sent the input.
 pub fn ratchet_header(data: &[u8]) -> bool {
@@ -526,6 +542,85 @@ pub fn agent_message(data: &[u8]) -> bool {
     settling_value::<DecryptedMessage>(data)
 }
 
+/// An invitation whose queue exists, with the secrets that its server and its first sender have.
+struct Invited {
+    connection: Connection,
+    server: BoxKey,
+    sender: X25519PrivateKey,
+    envelopes: BoxKey,
+}
+
+fn invited() -> Invited {
+    let mut random = random();
+    let env = &mut Env { now: Time::default(), random: &mut random };
+    let plan = QueuePlan::at(ServerAddress::of_host("relay.example".parse().unwrap()));
+    let link = InviteLink { short: None, propose: false };
+    let mut connection = Connection::invite(plan, link, &Settings::default(), env).unwrap();
+    let task = connection.task(&TaskId::CreateQueue, env).unwrap();
+    let Command::New(new) = task.command else { panic!("a queue is created with NEW") };
+    let server = X25519PrivateKey::generate(env.random);
+    let ids = QueueIds {
+        recipient_id: RecipientId::random(env.random),
+        sender_id: SenderId::random(env.random),
+        dh_key: server.public(),
+        mode: Some(QueueMode::Messaging),
+        link_id: None,
+        service_id: None,
+        notifier: None,
+    };
+    connection.finish(&TaskId::CreateQueue, Outcome::Answered(Response::Ids(Box::new(ids))), env);
+    let full = connection.invitation().unwrap().full;
+    let sender = X25519PrivateKey::generate(env.random);
+    let envelopes = BoxKey::agreed(&sender.agree(&full.request().first_queue().address.dh_key));
+    Invited { connection, server: BoxKey::agreed(&server.agree(&new.dh_key)), sender, envelopes }
+}
+
+/// Records of a connection, altered or put together anew.
+pub fn connection_records(data: &[u8]) -> bool {
+    let mut reader = Reader::new(data);
+    let mut records = invited().connection.records();
+    while let (Ok(key), Ok(value)) = (RecordKey::decode(&mut reader), reader.large()) {
+        records.retain(|(known, _)| *known != key);
+        records.push((key, value.to_vec().into()));
+    }
+    if let (Some((_, core)), Ok(at)) = (records.first_mut(), reader.u16()) {
+        let at = usize::from(at) % core.len();
+        let end = (at + reader.rest().len()).min(core.len());
+        core.splice(at..end, reader.rest().iter().copied());
+    }
+    let Ok(connection) = Connection::load(records) else { return false };
+    let again = Connection::load(connection.records()).unwrap();
+    assert_eq!(connection.records(), again.records());
+    let _ = (connection.due(Time::default()), connection.pending(), connection.status(), connection.subscription());
+    true
+}
+
+/// What a server, a sender and an agent may put into a queue: the input at each layer. A refusal changes nothing.
+pub fn connection_delivery(data: &[u8]) -> bool {
+    let Invited { mut connection, server, sender, envelopes } = invited();
+    let id = MessageId::new([7; 24]).unwrap();
+    let header = PublicHeader { version: 4, sender_key: Some(sender.public()) };
+    let content = ClientMessage { header: PrivateHeader::Empty, content: data.to_vec() };
+    let envelope = Envelope::seal(header, &envelopes, Nonce([9; 24]), &content).map(|envelope| envelope.to_bytes());
+    let delivered = |body: Vec<u8>| {
+        let delivered = Delivered::Message { sent_at: 1, flags: MessageFlags::default(), body };
+        delivered.seal(&server, &id).ok()
+    };
+    let layers = [Some(data.to_vec()), delivered(data.to_vec()), envelope.ok().and_then(delivered)];
+    let before = connection.records();
+    for body in layers.into_iter().flatten() {
+        let mut random = random();
+        let env = &mut Env { now: Time::default(), random: &mut random };
+        let events = connection.receive(id.clone(), &body, env);
+        assert!(matches!(events[..], [Event::Refused(_)]), "{events:?}");
+        let mut after = connection.records();
+        after.retain(|(key, _)| *key != RecordKey::Incoming);
+        assert_eq!(before, after);
+        connection = Connection::load(after).unwrap();
+    }
+    AgentEnvelope::decode_all(data).is_ok()
+}
+
 /// Containers of compressed data.
 pub fn compressed(data: &[u8]) -> bool {
     let expanded = decompress(data, 10_000);
@@ -533,4 +628,48 @@ pub fn compressed(data: &[u8]) -> bool {
         settled(&expanded, compress(&expanded).and_then(|again| decompress(&again, 10_000)).ok());
         true
     })
+}
+
+/// Bodies of the chat protocol, and what stands in them.
+pub fn chat_body(data: &[u8]) -> bool {
+    let _ = ConnectionInfo::parse(data);
+    let batch = Batch::parse(data);
+    batch.is_ok_and(|batch| {
+        batch.elements().for_each(element);
+        batch.elements().count() > 0
+    })
+}
+
+/// JSON that was understood stays as it is; only the old form of a forward and arrays become something else.
+fn element(element: &Element) {
+    settled(element, Element::parse(&element.to_bytes()).ok());
+    if let Element::Message(message) | Element::Forward(Forward { content: ForwardContent::Message(message), .. }) =
+        element
+    {
+        let author = LinkKeys::default().author(&made_up_member(), &Roster::default(), Asserted::default());
+        let recipient = Recipient { group: GroupId::from_bytes(&[1; 32]).unwrap(), role: Role::Observer };
+        if let Ok(accepted) = message.clone().verify(&author, &recipient) {
+            assert!(!accepted.trust().is_verified(), "verified without a key");
+            let _ = ContentDigest::of(&accepted);
+            let _ = accepted.to_forward("somebody", 1).map(|forward| forward.to_bytes());
+        }
+    }
+}
+
+fn made_up_member() -> MemberId {
+    MemberId::from_bytes(b"somebody").unwrap()
+}
+
+/// Messages of the chat protocol.
+pub fn chat_message(data: &[u8]) -> bool {
+    let message = Message::parse(data);
+    message.is_ok_and(|message| {
+        settling(&message, |message| Message::parse(&message.to_json()).ok());
+        true
+    })
+}
+
+/// Rosters.
+pub fn roster_blob(data: &[u8]) -> bool {
+    settling_value::<RosterBlob>(data)
 }

@@ -44,13 +44,18 @@ pub fn compress(data: &[u8]) -> Result<Vec<u8>, CompressionError> {
 /// The data in a container. A frame must say how much it holds, and at most `limit` bytes; nothing is expanded before.
 pub fn decompress(container: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
     let mut reader = Reader::new(container);
-    let data = match reader.u8()? {
-        PLAIN => reader.short()?.to_vec(),
-        FRAME => expand(reader.large()?, limit)?,
-        _ => return Err(Malformed::BadValue("kind of container").into()),
-    };
+    let data = read(&mut reader, limit)?;
     reader.finish()?;
     Ok(data)
+}
+
+/// Takes a container off the front of `reader`, as [`decompress`] does. The limit does not hold for short data.
+pub fn read(reader: &mut Reader<'_>, limit: usize) -> Result<Vec<u8>, CompressionError> {
+    match reader.u8()? {
+        PLAIN => Ok(reader.short()?.to_vec()),
+        FRAME => expand(reader.large()?, limit),
+        _ => Err(Malformed::BadValue("kind of container").into()),
+    }
 }
 
 fn expand(frame: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {

@@ -302,6 +302,12 @@ impl Connection {
     }
 }
 
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("at", &self.status().at).finish_non_exhaustive()
+    }
+}
+
 impl Talking {
     /// Whether our queue was secured, or will be, by the peer itself.
     fn is_fast(&self) -> bool {

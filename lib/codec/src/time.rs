@@ -22,6 +22,8 @@ impl UtcTime {
 }
 
 const DAY: i64 = 86_400;
+/// Some programs write picoseconds; what is less than a nanosecond is dropped.
+const MAX_DECIMALS: usize = 12;
 
 /// Days since the epoch to (year, month, day) in the proleptic Gregorian calendar.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -74,10 +76,10 @@ fn parse(text: &str) -> Option<UtcTime> {
     let digits = decimals.len();
     let days = days_from_civil(year, month, day);
     let in_range = civil_from_days(days) == (year, month, day) && hour < 24 && minute < 60 && second < 61;
-    if !in_range || !(1..=9).contains(&digits) || !decimals.bytes().all(|b| b.is_ascii_digit()) {
+    if !in_range || !(1..=MAX_DECIMALS).contains(&digits) || !decimals.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let nanoseconds: u32 = format!("{decimals:0<9}").parse().ok()?;
+    let nanoseconds: u32 = format!("{decimals:0<9}").get(..9)?.parse().ok()?;
     let seconds = days * DAY + hour * 3600 + minute * 60 + second;
     Some(UtcTime { seconds, nanoseconds })
 }

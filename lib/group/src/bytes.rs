@@ -10,7 +10,10 @@ use serde::{Deserialize as _, Deserializer, Serializer, de};
 use smp::id::{CorrId, RecipientId};
 use zeroize::Zeroizing;
 
-use crate::identity::{GroupId, MemberId, OwnerKey, OwnerPublicKey, RelayPublicKey, RootKey, RootPublicKey};
+use crate::identity::{
+    GroupId, MemberId, MemberKey, MemberPublicKey, OwnerKey, OwnerPublicKey, RelayPublicKey, RootKey, RootPublicKey,
+};
+use crate::message_id::MessageId;
 
 /// A value that stands in JSON as its raw bytes.
 pub(crate) trait Raw: Sized {
@@ -37,6 +40,8 @@ raw! {
     Vec<u8>: |bytes| bytes.clone(), |bytes| Some(bytes.to_vec());
     GroupId: |id| id.as_bytes().to_vec(), |bytes| GroupId::from_bytes(bytes);
     MemberId: |id| id.as_bytes().to_vec(), |bytes| MemberId::from_bytes(bytes);
+    [u8; 64]: |bytes| bytes.to_vec(), |bytes| bytes.try_into().ok();
+    MessageId: |id| id.as_bytes().to_vec(), |bytes| MessageId::from_bytes(bytes);
     CorrId: |id| id.as_bytes().to_vec(), |bytes| CorrId::new(bytes);
     RecipientId: |id| id.as_bytes().to_vec(), |bytes| RecipientId::new(bytes);
     Ed25519PrivateKey: |key| key.seed().expose().to_vec(), |bytes| bytes.try_into().ok().map(Self::from_seed);
@@ -47,6 +52,8 @@ raw! {
     OwnerKey: |key| key.0.seed().expose().to_vec(), |bytes| Ed25519PrivateKey::from_raw(bytes).map(OwnerKey);
     RootPublicKey: |key| key.0.as_bytes().to_vec(), |bytes| Ed25519PublicKey::from_raw(bytes).map(RootPublicKey);
     OwnerPublicKey: |key| key.0.as_bytes().to_vec(), |bytes| Ed25519PublicKey::from_raw(bytes).map(OwnerPublicKey);
+    MemberKey: |key| key.0.seed().expose().to_vec(), |bytes| Ed25519PrivateKey::from_raw(bytes).map(MemberKey);
+    MemberPublicKey: |key| key.0.as_bytes().to_vec(), |bytes| Ed25519PublicKey::from_raw(bytes).map(MemberPublicKey);
     RelayPublicKey: |key| key.0.as_bytes().to_vec(), |bytes| Ed25519PublicKey::from_raw(bytes).map(RelayPublicKey);
 }
 
@@ -112,6 +119,38 @@ pub(crate) mod padded_option {
     }
 }
 
+/// Keys of members in protocol messages: their DER form.
+pub(crate) mod der {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(key: &MemberPublicKey, serializer: S) -> Result<S::Ok, S::Error> {
+        padded::serialize(&key.0.to_der(), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberPublicKey, D::Error> {
+        let der: Vec<u8> = padded::deserialize(deserializer)?;
+        Ed25519PublicKey::from_der(&der).map(MemberPublicKey).map_err(|_| de::Error::custom("expected an Ed25519 key"))
+    }
+}
+
+/// Keys of members in protocol messages, where the key may be missing.
+pub(crate) mod der_option {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Der(#[serde(with = "der")] MemberPublicKey);
+
+    pub(crate) fn serialize<S: Serializer>(key: &Option<MemberPublicKey>, serializer: S) -> Result<S::Ok, S::Error> {
+        key.map(Der).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MemberPublicKey>, D::Error> {
+        Ok(Option::<Der>::deserialize(deserializer)?.map(|key| key.0))
+    }
+}
+
 /// The message repeats nothing of the text: it may be a secret.
 fn from_text<T: Raw, E: de::Error>(text: &str) -> Result<T, E> {
     let bytes = from_base64url(text).map(Zeroizing::new).map_err(|_| de::Error::custom("expected base64url"))?;
@@ -153,5 +192,30 @@ pub(crate) mod text_form {
         D: Deserializer<'de>,
     {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Values in their own text form, where the value may be missing.
+pub(crate) mod text_form_option {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use super::*;
+
+    pub(crate) fn serialize<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
     }
 }

@@ -34,6 +34,14 @@ pub struct OwnerKey(pub(crate) Ed25519PrivateKey);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnerPublicKey(pub Ed25519PublicKey);
 
+/// Signs what a member, an owner or a relay does in the group. Each has one for each group.
+#[derive(Debug, Clone)]
+pub struct MemberKey(pub(crate) Ed25519PrivateKey);
+
+/// The public half of a key that signs in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MemberPublicKey(pub Ed25519PublicKey);
+
 /// A relay's key for one group; the root key of its relay link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayPublicKey(pub Ed25519PublicKey);
@@ -59,6 +67,48 @@ impl OwnerKey {
     /// The key, to sign link data with.
     pub fn signing_key(&self) -> &Ed25519PrivateKey {
         &self.0
+    }
+}
+
+impl MemberKey {
+    /// A fresh key.
+    pub fn generate(random: &mut dyn Random) -> Self {
+        MemberKey(Ed25519PrivateKey::generate(random))
+    }
+
+    /// Its public half.
+    pub fn public(&self) -> MemberPublicKey {
+        MemberPublicKey(self.0.public())
+    }
+
+    /// The key; that of a relay also signs the data of its relay link.
+    pub fn signing_key(&self) -> &Ed25519PrivateKey {
+        &self.0
+    }
+}
+
+impl From<Ed25519PrivateKey> for MemberKey {
+    fn from(key: Ed25519PrivateKey) -> Self {
+        MemberKey(key)
+    }
+}
+
+impl From<&OwnerKey> for MemberKey {
+    /// An owner signs in the group like every member.
+    fn from(key: &OwnerKey) -> Self {
+        MemberKey(key.0.clone())
+    }
+}
+
+impl From<OwnerPublicKey> for MemberPublicKey {
+    fn from(key: OwnerPublicKey) -> Self {
+        MemberPublicKey(key.0)
+    }
+}
+
+impl From<RelayPublicKey> for MemberPublicKey {
+    fn from(key: RelayPublicKey) -> Self {
+        MemberPublicKey(key.0)
     }
 }
 
@@ -101,7 +151,7 @@ impl fmt::Debug for GroupId {
 }
 
 /// The name of an owner, a relay or a member inside one group.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(Vec<u8>);
 
 impl MemberId {

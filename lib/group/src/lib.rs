@@ -11,16 +11,55 @@
 //! | [`user_data`] | the payloads of group links and relay links |
 //! | [`binding`] | how a relay link says which group it serves |
 //! | [`check`] | named checks with their results, for reports |
+//! | [`body`] | bodies of agent messages, and what is said while a connection is made |
+//! | [`element`] | what bodies are made of: messages, signed messages, forwards, chunks |
+//! | [`message`] | one message as JSON, and with its exact bytes |
+//! | [`event`] | what happens in a group, with parameters |
+//! | [`content`], [`card`] | what members say, and groups that they share |
+//! | [`member`], [`preferences`] | roles, profiles of members, which features are on |
+//! | [`message_id`] | names of messages |
+//! | [`chunk`] | files that come in the connection itself |
+//! | [`signature`] | what is signed, and with which key |
+//! | [`keys`] | which key verifies what whom says |
+//! | [`verification`] | whether a message is believed, and how much |
+//! | [`content_digest`] | whether copies of a message say the same |
+//! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
+//! | [`security_code`] | the number that two members compare |
+//! | [`extension`] | what we do beyond the protocol |
+//! | [`version`], [`limits`] | what we speak, and how long things may be |
 //! | [`step`] | the steps of the protocol, one file for each |
 //! | [`document`] | the JSON documents that carry state from step to step |
 //!
 //! The protocol was designed by the authors of [SimpleX Chat](https://github.com/simplex-chat/simplex-chat).
 
 pub mod binding;
+pub mod body;
 mod bytes;
+pub mod card;
 pub mod check;
+pub mod chunk;
+pub mod content;
+pub mod content_digest;
 pub mod document;
+pub mod element;
+pub mod event;
+pub mod extension;
 pub mod identity;
+mod json;
+pub mod keys;
+pub mod limits;
+pub mod member;
+pub mod message;
+pub mod message_id;
+pub mod preferences;
 pub mod profile;
+pub mod roster;
+pub mod roster_blob;
+pub mod roster_transfer;
+pub mod security_code;
+pub mod signature;
 pub mod step;
 pub mod user_data;
+pub mod verification;
+pub mod version;
+mod wire_name;

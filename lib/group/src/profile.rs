@@ -3,8 +3,6 @@
 //! Keys that we do not know are kept where they stood: other programs of the same owner may have put them there, and
 //! an edit with our tools must not lose them. Field names are those of the wire.
 
-use std::fmt;
-
 use agent::short_link::ContactKind;
 use codec::text;
 use schemars::JsonSchema;
@@ -13,7 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::bytes::{Base64Url, padded};
 use crate::identity::GroupId;
+use crate::wire_name::wire_names;
 
+/// Settings for web pages; opaque, but part of what a group says.
+const ACCESS: &str = "publicGroupAccess";
 const MAX_SHORT_DESCRIPTION: usize = 160;
 const DATA_URI: &str = "data:";
 
@@ -66,28 +67,17 @@ pub struct PublicGroup {
     pub other: Map<String, Value>,
 }
 
-/// What kind of group it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum GroupType {
-    /// Members only read by default.
-    Channel,
-    /// Members write.
-    Group,
-    /// Something that a later version knows.
-    Other(String),
+wire_names! {
+    /// What kind of group it is.
+    pub enum GroupType {
+        /// Members only read by default.
+        Channel = "channel",
+        /// Members write.
+        Group = "group",
+    }
 }
 
 impl GroupType {
-    /// The name on the wire.
-    pub fn name(&self) -> &str {
-        match self {
-            GroupType::Channel => "channel",
-            GroupType::Group => "group",
-            GroupType::Other(name) => name,
-        }
-    }
-
     /// The kind of link that leads to such a group, if we know it.
     pub fn link_kind(&self) -> Option<ContactKind> {
         match self {
@@ -98,25 +88,10 @@ impl GroupType {
     }
 }
 
-impl From<String> for GroupType {
-    fn from(name: String) -> Self {
-        match name.as_str() {
-            "channel" => GroupType::Channel,
-            "group" => GroupType::Group,
-            _ => GroupType::Other(name),
-        }
-    }
-}
-
-impl From<GroupType> for String {
-    fn from(group_type: GroupType) -> Self {
-        group_type.name().to_owned()
-    }
-}
-
-impl fmt::Display for GroupType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+impl PublicGroup {
+    fn without_unknown(mut self) -> Self {
+        self.other.retain(|key, _| key == ACCESS);
+        self
     }
 }
 
@@ -156,17 +131,23 @@ impl GroupProfile {
         }
     }
 
+    /// Whether both say the same. Keys that we do not know make no difference, because relays lose them.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let known = |profile: &Self| {
+            let public_group = profile.public_group.clone().map(PublicGroup::without_unknown);
+            GroupProfile { public_group, other: Map::new(), ..profile.clone() }
+        };
+        known(self) == known(other)
+    }
+
     /// Checks what holds for every profile of a group with relays.
     pub fn check(&self) -> Result<(), ProfileFault> {
         let review = self.member_admission.as_ref().is_some_and(|admission| admission.contains_key("review"));
         let short_length = self.short_descr.as_ref().map_or(0, |text| text.chars().count());
-        if self.display_name.trim().is_empty() {
-            Err(ProfileFault::NoName)
-        } else if self.display_name.starts_with(['#', '@']) {
-            Err(ProfileFault::NameMark)
-        } else if short_length > MAX_SHORT_DESCRIPTION {
+        check_name(&self.display_name)?;
+        if short_length > MAX_SHORT_DESCRIPTION {
             Err(ProfileFault::LongShortDescription)
-        } else if self.image.as_ref().is_some_and(|image| !image.starts_with(DATA_URI)) {
+        } else if self.image.as_ref().is_some_and(|image| !is_inline(image)) {
             Err(ProfileFault::ImageNotInline)
         } else if review {
             Err(ProfileFault::Review)
@@ -174,6 +155,22 @@ impl GroupProfile {
             Ok(())
         }
     }
+}
+
+/// Checks a name that people or groups go by.
+pub(crate) fn check_name(name: &str) -> Result<(), ProfileFault> {
+    if name.trim().is_empty() {
+        Err(ProfileFault::NoName)
+    } else if name.starts_with(['#', '@']) {
+        Err(ProfileFault::NameMark)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a picture is there itself, and not the address of a server that would learn who looks.
+pub(crate) fn is_inline(image: &str) -> bool {
+    image.starts_with(DATA_URI)
 }
 
 /// The `data:` URI of a picture file, if its first bytes are those of a JPEG or PNG file.

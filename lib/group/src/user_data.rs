@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bytes::padded_option;
+use crate::extension::Extensions;
 use crate::identity::GroupId;
 use crate::profile::GroupProfile;
+use crate::roster::RosterVersion;
 
 const COMPRESSED: u8 = b'X';
 const MAX_PLAIN: usize = 10_240;
@@ -38,6 +40,9 @@ pub struct GroupLinkContents {
 pub struct PublicGroupData {
     /// Members and owners, not relays.
     pub public_member_count: u64,
+    /// The version of the roster, for owners who restored an old copy of theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roster_version: Option<RosterVersion>,
 }
 
 /// User data of a relay link.
@@ -50,8 +55,8 @@ pub struct RelayLinkContents {
     #[serde(default, with = "padded_option", skip_serializing_if = "Option::is_none")]
     pub group_id: Option<GroupId>,
     /// What the relay can do beyond the protocol.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ext: Vec<String>,
+    #[serde(default, skip_serializing_if = "Extensions::is_empty")]
+    pub ext: Extensions,
     /// What other programs put there.
     #[serde(flatten)]
     pub other: Map<String, Value>,

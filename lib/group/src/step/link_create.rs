@@ -297,7 +297,7 @@ fn seal(
     contents.profile.check()?;
     let payload = GroupLinkContents {
         group_profile: contents.profile.clone(),
-        public_group_data: Some(PublicGroupData { public_member_count: contents.member_count }),
+        public_group_data: Some(PublicGroupData { public_member_count: contents.member_count, roster_version: None }),
         other: Map::new(),
     };
     let owners = owner.authorization().into_iter().collect();

@@ -6,7 +6,7 @@ use group::binding::read_tail;
 use group::document::{GroupDocument, GroupState, OwnerDocument};
 use group::identity::OwnerIdentity;
 use group::profile::GroupProfile;
-use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
+use group::user_data::{Contents, GroupLinkContents, PublicGroupData, RelayLinkContents};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -47,7 +47,8 @@ prop_compose! {
 proptest! {
     #[test]
     fn profiles_survive_the_link(group_profile in profile(), count in option::of(any::<u64>())) {
-        let public_group_data = count.map(|public_member_count| group::user_data::PublicGroupData { public_member_count });
+        let numbers = |public_member_count| PublicGroupData { public_member_count, roster_version: None };
+        let public_group_data = count.map(numbers);
         let contents = GroupLinkContents { group_profile, public_group_data, other: Map::new() };
         if let Ok(payload) = contents.to_payload() {
             prop_assert_eq!(GroupLinkContents::from_payload(&payload).unwrap(), contents);
