@@ -24,7 +24,7 @@ impl<K: Keep> Driver<K> {
         inbox.requests.into_iter().for_each(|request| self.comply(request));
         inbox.loaded.into_iter().for_each(|loaded| self.take_loaded(loaded));
         inbox.collected.into_iter().for_each(|collected| self.take_answer(collected));
-        inbox.heard.into_iter().for_each(|(server, event)| self.take_event(server, event));
+        inbox.heard.into_iter().for_each(|(server, event)| self.take_event(ServerKey(server), event));
         for (slot, task, outcome) in inbox.outcomes {
             self.finish(slot, &task, outcome);
         }
@@ -104,10 +104,8 @@ impl<K: Keep> Driver<K> {
         if flight.given_up && (under_way || matches!(outcome, Outcome::Unreachable) || unwanted()) {
             return;
         }
-        if matches!(outcome, Outcome::Unreachable)
-            && let Some(server) = self.servers.get_mut(flight.server)
-        {
-            server.missed.insert(*slot);
+        if matches!(outcome, Outcome::Unreachable) {
+            self.servers.missed(flight.server, *slot);
         }
         self.finish(*slot, task, outcome);
         if flight.subscribes.is_some() {
@@ -177,9 +175,8 @@ impl<K: Keep> Driver<K> {
     fn unreachable(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Failing;
-        let waiting = std::mem::take(&mut server.waiting);
-        server.missed.extend(waiting.iter().map(|(slot, _)| *slot));
-        for (slot, task) in waiting {
+        for (slot, task) in self.servers.take_waiting(key) {
+            self.servers.missed(key, slot);
             self.finish(slot, &task, Outcome::Unreachable);
         }
     }

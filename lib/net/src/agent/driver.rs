@@ -141,7 +141,7 @@ impl<K: Keep> Driver<K> {
     /// before or after the answer to its acknowledgement makes a difference.
     fn poll_servers(&mut self, context: &mut Context<'_>) -> bool {
         if !self.outbox.is_full() {
-            self.servers.poll(context, LIMIT, &mut self.inbox.heard);
+            self.servers.poll(context, &mut self.inbox.heard, LIMIT);
         }
         while let Ok(collected) = self.collected.try_recv() {
             self.inbox.collected.push(collected);
