@@ -24,7 +24,7 @@ impl<K: Keep> Driver<K> {
         inbox.requests.into_iter().for_each(|request| self.comply(request));
         inbox.loaded.into_iter().for_each(|loaded| self.take_loaded(loaded));
         inbox.collected.into_iter().for_each(|collected| self.take_answer(collected));
-        inbox.heard.into_iter().for_each(|(server, event)| self.take_event(server, event));
+        inbox.heard.into_iter().for_each(|(server, event)| self.take_event(ServerKey(server), event));
         for (slot, task, outcome) in inbox.outcomes {
             self.finish(slot, &task, outcome);
         }
@@ -102,10 +102,6 @@ impl<K: Keep> Driver<K> {
         }
         self.observe(&flight, &collected.outcome);
         match collected.outcome {
-            Ok(Response::Msg(id, body)) if matches!(flight.task, TaskId::Acknowledge(_)) => {
-                self.conclude_task(&flight, Outcome::Answered(Response::Ok));
-                self.steps.tell(flight.slot, |connection, env| connection.receive(id, &body, env));
-            }
             Ok(response) => self.conclude_task(&flight, Outcome::Answered(response)),
             Err(ClientError::Protocol(_)) => self.conclude_task(&flight, Outcome::Violated),
             Err(_) => self.conclude_task(&flight, Outcome::Unreachable),
@@ -120,10 +116,8 @@ impl<K: Keep> Driver<K> {
         if flight.given_up && (under_way || matches!(outcome, Outcome::Unreachable) || unwanted()) {
             return;
         }
-        if matches!(outcome, Outcome::Unreachable)
-            && let Some(server) = self.servers.get_mut(flight.server)
-        {
-            server.missed.insert(*slot);
+        if matches!(outcome, Outcome::Unreachable) {
+            self.servers.missed(flight.server, *slot);
         }
         self.finish(*slot, task, outcome);
         if flight.subscribes.is_some() {
@@ -161,8 +155,8 @@ impl<K: Keep> Driver<K> {
                 self.servers.drop_if_unused(key);
             }
             SteadyEvent::Subscribed(queue) => {
-                if let Some(slot) = self.set_subscribed(key, &queue, true) {
-                    self.steps.touch(slot);
+                let slot = self.servers.get_mut(key).and_then(|server| server.queues.get(&queue).copied());
+                if let Some(slot) = slot {
                     self.steps.say_of(slot, AgentEvent::Subscribed);
                 }
             }
@@ -188,8 +182,8 @@ impl<K: Keep> Driver<K> {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Unknown;
         for slot in server.queues.values() {
-            if let Some(queue) = self.steps.table.get_mut(*slot).and_then(|entry| entry.queue.as_mut()) {
-                queue.subscribed = false;
+            if let Some(entry) = self.steps.table.get_mut(*slot) {
+                entry.connection.delivery_forgotten();
             }
         }
     }
@@ -198,9 +192,8 @@ impl<K: Keep> Driver<K> {
     fn unreachable(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Failing;
-        let waiting = std::mem::take(&mut server.waiting);
-        server.missed.extend(waiting.iter().map(|(slot, _)| *slot));
-        for (slot, task) in waiting {
+        for (slot, task) in self.servers.take_waiting(key) {
+            self.servers.missed(key, slot);
             self.finish(slot, &task, Outcome::Unreachable);
         }
     }
@@ -213,8 +206,7 @@ impl<K: Keep> Driver<K> {
 
     fn take_queue_event(&mut self, key: ServerKey, event: Event) {
         let queue = RecipientId::from(event.entity_id);
-        let slot = self.servers.get_mut(key).and_then(|server| server.queues.get(&queue).copied());
-        let Some(slot) = slot else { return };
+        let Some(slot) = self.recipient(key, &queue) else { return };
         match event.response {
             Ok(Response::Msg(id, body)) => {
                 self.steps.tell(slot, |connection, env| connection.receive(id, &body, env));
@@ -230,23 +222,21 @@ impl<K: Keep> Driver<K> {
     }
 
     fn queue_lost(&mut self, key: ServerKey, queue: &RecipientId) {
-        if let Some(slot) = self.set_subscribed(key, queue, false) {
+        if let Some(slot) = self.recipient(key, queue) {
             self.steps.tell(slot, |connection, _| connection.queue_lost());
         }
     }
 
     fn unsubscribed(&mut self, key: ServerKey, queue: &RecipientId, why: Unsubscribed) {
-        let slot = self.set_subscribed(key, queue, false);
+        let slot = self.recipient(key, queue);
         if let Some(entry) = slot.and_then(|slot| self.steps.table.get(slot)) {
             let event = AgentEvent::Unsubscribed(entry.id.clone(), why);
             self.steps.say(event);
         }
     }
 
-    fn set_subscribed(&mut self, key: ServerKey, queue: &RecipientId, subscribed: bool) -> Option<Slot> {
-        let slot = *self.servers.get_mut(key)?.queues.get(queue)?;
-        self.steps.table.get_mut(slot)?.queue.as_mut()?.subscribed = subscribed;
-        Some(slot)
+    fn recipient(&mut self, key: ServerKey, queue: &RecipientId) -> Option<Slot> {
+        self.servers.get_mut(key)?.queues.get(queue).copied()
     }
 
     fn take_timers(&mut self) {
@@ -273,10 +263,11 @@ impl<K: Keep> Driver<K> {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
         if let Some(subscription) = entry.connection.subscription().filter(|_| self.options.receive) {
+            entry.connection.delivery_forgotten();
             let id = subscription.queue.clone();
-            let (server, subscribed) = self.servers.subscribe(slot, subscription, session);
-            entry.queue = Some(Queue { server, id, subscribed });
-            if subscribed {
+            let server = self.servers.subscribe(slot, subscription, session);
+            entry.queue = Some(Queue { server, id });
+            if session.is_some() {
                 self.steps.say_of(slot, AgentEvent::Subscribed);
             }
         }

@@ -32,18 +32,9 @@ pub(super) struct Entry {
 pub(super) struct Queue {
     pub(super) server: ServerKey,
     pub(super) id: RecipientId,
-    /// Whether the server sends us its messages now, and takes our acknowledgements.
-    pub(super) subscribed: bool,
 }
 
 impl Entry {
-    /// Of tasks that are due, those that may be started: not under way, and an acknowledgement only while subscribed,
-    /// because the server would deliver the message again.
-    pub(super) fn may_start(&self, task: &TaskId) -> bool {
-        let subscribed = || self.queue.as_ref().is_some_and(|queue| queue.subscribed);
-        !self.running.contains(task) && (!matches!(task, TaskId::Acknowledge(_)) || subscribed())
-    }
-
     pub(super) fn stopped(&mut self, task: &TaskId) {
         if let Some(place) = self.running.iter().position(|running| running == task) {
             self.running.swap_remove(place);

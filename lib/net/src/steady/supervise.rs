@@ -9,11 +9,11 @@ use smp::address::ServerAddress;
 use smp::command::Command;
 use smp::id::RecipientId;
 use smp::response::Response;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::backoff::Delays;
 use super::wishes::Wishes;
-use super::{Status, SteadyEvent, SteadyOptions};
+use super::{Outlet, Status, SteadyEvent, SteadyOptions};
 use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
 use crate::handshake::{ConnectError, connect};
 use crate::shared_random::SharedRandom;
@@ -29,7 +29,7 @@ pub(super) struct Supervisor {
     random: SharedRandom,
     wishes: Arc<Wishes>,
     status: watch::Sender<Status>,
-    events: mpsc::Sender<SteadyEvent>,
+    outlet: Outlet,
 }
 
 impl Supervisor {
@@ -40,10 +40,10 @@ impl Supervisor {
         random: Box<dyn Random + Send>,
         wishes: Arc<Wishes>,
         status: watch::Sender<Status>,
-        events: mpsc::Sender<SteadyEvent>,
+        outlet: Outlet,
     ) -> Self {
         let random = SharedRandom::new(random);
-        Supervisor { address, connector, options, random, wishes, status, events }
+        Supervisor { address, connector, options, random, wishes, status, outlet }
     }
 
     pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
@@ -152,6 +152,6 @@ impl Supervisor {
 
     /// Whoever dropped the events does not want to know.
     async fn tell(&self, event: SteadyEvent) {
-        let _ = self.events.send(event).await;
+        let _ = self.outlet.channel.send((self.outlet.number, event)).await;
     }
 }
