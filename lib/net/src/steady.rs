@@ -19,6 +19,7 @@ use smp::id::RecipientId;
 use tokio::sync::{mpsc, watch};
 
 pub use backoff::Backoff;
+pub(crate) use backoff::Delays;
 
 use crate::Blame;
 use crate::client::{Client, ClientError, ClientOptions, End, Event};
@@ -60,13 +61,22 @@ pub enum SteadyEvent {
 
 /// The events of a steady client, in order.
 #[derive(Debug)]
-pub struct SteadyEvents(mpsc::Receiver<SteadyEvent>);
+pub struct SteadyEvents(mpsc::Receiver<Numbered>);
+
+/// An event with the number of its client, for whoever has many clients.
+pub(crate) type Numbered = (u64, SteadyEvent);
 
 impl SteadyEvents {
     /// The next event, or `None` after it was closed.
     pub async fn next(&mut self) -> Option<SteadyEvent> {
-        self.0.recv().await
+        self.0.recv().await.map(|(_, event)| event)
     }
+}
+
+/// Where a client tells its events, under which number.
+pub(crate) struct Outlet {
+    pub(crate) number: u64,
+    pub(crate) channel: mpsc::Sender<Numbered>,
 }
 
 /// Why there is no client to give a command to.
@@ -124,19 +134,39 @@ impl SteadyClient {
         options: SteadyOptions,
         random: Box<dyn Random + Send>,
     ) -> (Self, SteadyEvents) {
+        let (channel, events) = mpsc::channel(options.client.events.max(1));
+        let client = Self::start_numbered(address, connector, options, random, Outlet { number: 0, channel });
+        (client, SteadyEvents(events))
+    }
+
+    /// The same, with the events of many clients in one channel.
+    pub(crate) fn start_numbered(
+        address: ServerAddress,
+        connector: Connector,
+        options: SteadyOptions,
+        random: Box<dyn Random + Send>,
+        outlet: Outlet,
+    ) -> Self {
         let wishes = Arc::new(Wishes::default());
         let (status, status_seen) = watch::channel(Status::default());
-        let (events, events_seen) = mpsc::channel(options.client.events.max(1));
         let (stop, stopped) = watch::channel(false);
-        let supervisor = Supervisor::new(address, connector, options, random, wishes.clone(), status, events);
+        let supervisor = Supervisor::new(address, connector, options, random, wishes.clone(), status, outlet);
         tokio::spawn(supervisor.run(stopped));
         let patience = options.connect.timeout;
-        (SteadyClient(Arc::new(Handle { wishes, status: status_seen, patience, stop })), SteadyEvents(events_seen))
+        SteadyClient(Arc::new(Handle { wishes, status: status_seen, patience, stop }))
     }
 
     /// Wants a queue: it is subscribed to as soon as there is a connection, and after every reconnection.
     pub fn subscribe(&self, queue: RecipientId, key: AuthPrivateKey) {
         self.0.wishes.add(queue, key);
+    }
+
+    /// Wants a queue that `NEW` has subscribed to through `client`. If that connection has ended, it is subscribed to
+    /// as any other.
+    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) {
+        let status = &self.0.status;
+        let still = || matches!(&*status.borrow(), Status::Connected(current) if current == client);
+        self.0.wishes.add_subscribed(queue, key, still);
     }
 
     /// No longer wants a queue. The server keeps the subscription until the connection ends.
@@ -159,6 +189,14 @@ impl SteadyClient {
             Status::Connecting => Err(Unavailable::NotYet),
             Status::Failing(error) => Err(Unavailable::ConnectFailed(error)),
             Status::Closed => Err(Unavailable::Closed),
+        }
+    }
+
+    /// The client of the current connection, if there is one.
+    pub fn connected(&self) -> Option<Client> {
+        match &*self.0.status.borrow() {
+            Status::Connected(client) if !client.is_closed() => Some(client.clone()),
+            _ => None,
         }
     }
 

@@ -26,7 +26,7 @@ impl Connection {
         retries.map(|(_, retry)| retry.at).min()
     }
 
-    fn wanted(&self) -> Vec<TaskId> {
+    pub(super) fn wanted(&self) -> Vec<TaskId> {
         let mut tasks = Vec::new();
         match &self.ending {
             Some(Ending::Deleting(deleting)) => {

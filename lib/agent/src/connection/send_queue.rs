@@ -4,6 +4,7 @@ use codec::{Malformed, Reader, Write};
 use crypto::dh::{SharedSecret, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{BoxKey, Nonce, Random};
+use smp::address::ServerAddress;
 use smp::command::{Command, MessageFlags};
 use smp::envelope::{Envelope, PrivateHeader, PublicHeader};
 use smp::queue_address::{QueueInfo, QueueMode};
@@ -39,6 +40,10 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
+    pub(super) fn server(&self) -> &ServerAddress {
+        &self.info.address.server
+    }
+
     pub(super) fn new(info: QueueInfo, random: &mut dyn Random) -> Self {
         Self::with_key(info, Ed25519PrivateKey::generate(random), SendStatus::New, random)
     }

@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use codec::Malformed;
 use smp::block::{BLOCK, BadBlock, Batch, TooLarge, transmissions};
 use smp::command::Command;
-use smp::error::Error;
+use smp::error::{CommandError, Error};
 use smp::id::{CorrId, EntityId};
 use smp::response::Response;
 use smp::transmission::{ServerTransmission, Session, encode_command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{Client, ClientError, ClientOptions, Event, Outgoing, Shared, Violation, Waiter, lock};
+use super::{Answer, Client, ClientError, ClientOptions, Event, Outgoing, Shared, Violation, Waiter, lock};
 use crate::block_stream::{PayloadReader, PayloadWriter};
 
 /// At most so much is put together before it is sent.
@@ -81,7 +81,7 @@ impl Run {
         };
         let _ = self.shared.end.set(end);
         for (_, waiter) in self.shared.pending().drain() {
-            let _ = waiter.response.send(Err(ClientError::OutcomeUnknown));
+            let _ = waiter.answer.send(Err(ClientError::OutcomeUnknown));
         }
         self.shared.events.finish();
     }
@@ -163,7 +163,7 @@ impl Shared {
     /// From now on the command may take effect. One whose response nobody wants is not remembered.
     fn expect(&self, corr_id: CorrId, waiter: Waiter) {
         let mut pending = self.pending();
-        if !waiter.response.is_closed() {
+        if !waiter.answer.is_unwanted() {
             pending.insert(corr_id, waiter);
             self.events.reconsider();
         }
@@ -179,19 +179,20 @@ impl Shared {
     /// Brings a transmission to whoever waits for it.
     fn deliver(&self, transmission: ServerTransmission) {
         let waiter = if transmission.is_event() { None } else { self.pending().remove(&transmission.corr_id) };
+        let ServerTransmission { corr_id, entity_id, response } = transmission;
         let unwanted = match waiter {
-            None => transmission.response,
+            None => response,
             Some(waiter) => {
-                let outcome = answer(&waiter.entity_id, &transmission);
-                match waiter.response.send(outcome) {
+                let outcome = answer(&waiter.entity_id, &entity_id, response);
+                match waiter.answer.send(outcome) {
                     Err(Ok(response)) => Ok(response),
                     Ok(()) | Err(Err(_)) => return,
                 }
             }
         };
         // A message is for the recipient even if it comes as the late answer to an acknowledgement.
-        if transmission.corr_id.is_empty() || matches!(unwanted, Ok(Response::Msg(..))) {
-            self.events.push(Event { entity_id: transmission.entity_id, response: unwanted });
+        if corr_id.is_empty() || matches!(unwanted, Ok(Response::Msg(..))) {
+            self.events.push(Event { entity_id, response: unwanted });
         }
     }
 
@@ -202,7 +203,7 @@ impl Shared {
         else {
             return false;
         };
-        let waiter = Waiter { entity_id: EntityId::default(), response: oneshot::channel().0 };
+        let waiter = Waiter { entity_id: EntityId::default(), answer: Answer::Caller(oneshot::channel().0) };
         pings.upgrade().is_some_and(|queue| queue.try_send(Outgoing { corr_id, transmission, waiter }).is_ok())
     }
 
@@ -211,12 +212,15 @@ impl Shared {
     }
 }
 
-/// The response to a command about `entity_id`. Only errors about whole transmissions may lack the entity.
-fn answer(entity_id: &EntityId, transmission: &ServerTransmission) -> Result<Response, ClientError> {
-    let response = transmission.response.clone().map_err(Violation::Unreadable)?;
-    let nameless =
-        transmission.entity_id.is_empty() && matches!(response, Response::Err(Error::Block | Error::Session));
-    if transmission.entity_id == *entity_id || nameless { Ok(response) } else { Err(Violation::Entity.into()) }
+/// The response to a command about `asked`. Only errors about whole transmissions may lack the entity.
+fn answer(
+    asked: &EntityId,
+    answered: &EntityId,
+    response: Result<Response, CommandError>,
+) -> Result<Response, ClientError> {
+    let response = response.map_err(Violation::Unreadable)?;
+    let nameless = answered.is_empty() && matches!(response, Response::Err(Error::Block | Error::Session));
+    if answered == asked || nameless { Ok(response) } else { Err(Violation::Entity.into()) }
 }
 
 impl Client {

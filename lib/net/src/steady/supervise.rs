@@ -1,6 +1,6 @@
 //! The task of a steady client: connect, serve, wait, and again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::dh::X25519PrivateKey;
@@ -9,13 +9,14 @@ use smp::address::ServerAddress;
 use smp::command::Command;
 use smp::id::RecipientId;
 use smp::response::Response;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::backoff::Delays;
 use super::wishes::Wishes;
-use super::{Status, SteadyEvent, SteadyOptions};
+use super::{Outlet, Status, SteadyEvent, SteadyOptions};
 use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
 use crate::handshake::{ConnectError, connect};
+use crate::shared_random::SharedRandom;
 use crate::tls::Connector;
 
 /// As many subscriptions as surely fit a block.
@@ -28,17 +29,7 @@ pub(super) struct Supervisor {
     random: SharedRandom,
     wishes: Arc<Wishes>,
     status: watch::Sender<Status>,
-    events: mpsc::Sender<SteadyEvent>,
-}
-
-/// One source for the supervisor and the clients it makes.
-#[derive(Clone)]
-struct SharedRandom(Arc<Mutex<Box<dyn Random + Send>>>);
-
-impl Random for SharedRandom {
-    fn fill(&mut self, out: &mut [u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(out);
-    }
+    outlet: Outlet,
 }
 
 impl Supervisor {
@@ -49,10 +40,10 @@ impl Supervisor {
         random: Box<dyn Random + Send>,
         wishes: Arc<Wishes>,
         status: watch::Sender<Status>,
-        events: mpsc::Sender<SteadyEvent>,
+        outlet: Outlet,
     ) -> Self {
-        let random = SharedRandom(Arc::new(Mutex::new(random)));
-        Supervisor { address, connector, options, random, wishes, status, events }
+        let random = SharedRandom::new(random);
+        Supervisor { address, connector, options, random, wishes, status, outlet }
     }
 
     pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
@@ -93,8 +84,8 @@ impl Supervisor {
     async fn serve(&self, client: Client, events: Events) -> Duration {
         let start = Instant::now();
         self.wishes.start_over();
-        self.tell(SteadyEvent::Connected { version: client.version() }).await;
         self.status.send_replace(Status::Connected(client.clone()));
+        self.tell(SteadyEvent::Connected { version: client.version() }).await;
         tokio::select! {
             () = self.forward(events) => {}
             () = self.subscribe(&client) => {}
@@ -161,6 +152,6 @@ impl Supervisor {
 
     /// Whoever dropped the events does not want to know.
     async fn tell(&self, event: SteadyEvent) {
-        let _ = self.events.send(event).await;
+        let _ = self.outlet.channel.send((self.outlet.number, event)).await;
     }
 }

@@ -63,11 +63,13 @@ impl Server {
 
     pub(crate) async fn start_with(config: Config) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(folder, identity(), Arc::new(AtomicI64::new(START)), config).await
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_in(folder, anywhere, identity(), Arc::new(AtomicI64::new(START)), config).await
     }
 
     async fn start_in(
         folder: Arc<tempfile::TempDir>,
+        address: SocketAddr,
         identity: ServerIdentity,
         clock: Arc<AtomicI64>,
         config: Config,
@@ -75,7 +77,7 @@ impl Server {
         let store = Arc::new(SqliteStore::open(&folder.path().join("smp.sqlite")).unwrap());
         let config = Config { clock: Clock::Manual(clock.clone()), ..config };
         let state = State::load(store.clone(), config).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = Acceptor::new(identity.clone()).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -92,14 +94,19 @@ impl Server {
         in_time(self.task.take().unwrap()).await.unwrap();
     }
 
-    /// The same server again, from what it left on disk.
+    /// The same server again at the same address, from what it left on disk.
     pub(crate) async fn restart(self) -> Self {
         self.restart_with(config()).await
     }
 
-    pub(crate) async fn restart_with(mut self, config: Config) -> Self {
+    pub(crate) async fn restart_with(self, config: Config) -> Self {
+        self.shut().await.open_with(config).await
+    }
+
+    /// Stops; only what is on disk stays.
+    pub(crate) async fn shut(mut self) -> Shut {
         self.stop().await;
-        let Server { folder, identity, clock, state, store, .. } = self;
+        let Server { folder, address, identity, clock, state, store, .. } = self;
         drop(state);
         // A look for expired messages, on a thread of its own, may still use it.
         in_time(async {
@@ -108,8 +115,7 @@ impl Server {
             }
         })
         .await;
-        drop(store);
-        Self::start_in(folder, identity, clock, config).await
+        Shut { folder, address, identity, clock }
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
@@ -122,6 +128,21 @@ impl Server {
 
     pub(crate) async fn connect_at(&self, version: u16) -> Peer {
         Peer::connect(self.address, self.identity.fingerprint(), version).await
+    }
+}
+
+/// A server that is not there.
+pub(crate) struct Shut {
+    folder: Arc<tempfile::TempDir>,
+    pub(crate) address: SocketAddr,
+    pub(crate) identity: ServerIdentity,
+    clock: Arc<AtomicI64>,
+}
+
+impl Shut {
+    /// At the same address, from what is on disk.
+    pub(crate) async fn open_with(self, config: Config) -> Server {
+        Server::start_in(self.folder, self.address, self.identity, self.clock, config).await
     }
 }
 
