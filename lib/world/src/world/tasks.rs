@@ -16,8 +16,7 @@ impl<A: Application> World<A> {
     pub(super) fn set_timer(&mut self, host: HostId, name: &str) {
         let known = &mut self.hosts[host.0];
         let Some(active) = known.memory.as_mut().and_then(|memory| memory.connections.get_mut(name)) else { return };
-        // What is due already is under way.
-        let next = active.connection.next_due().filter(|at| *at > self.now);
+        let next = active.connection.next_due_after(self.now);
         if let Some(at) = next.filter(|_| next != active.timer) {
             let happening = Happening::Due { host, life: known.life, name: name.to_owned() };
             self.agenda.add(at, happening);

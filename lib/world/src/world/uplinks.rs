@@ -112,6 +112,9 @@ impl<A: Application> World<A> {
         if !up.subscribed.insert(wanted.queue.clone()) {
             return;
         }
+        if let Some(active) = memory.connections.get_mut(name) {
+            active.connection.delivery_forgotten();
+        }
         let transmission = Transmission {
             corr_id: CorrId::random(&mut known.random),
             entity_id: wanted.queue.into(),
@@ -136,6 +139,7 @@ impl<A: Application> World<A> {
         let waiting = std::mem::take(&mut up.waiting);
         uplink.state = UplinkState::Connecting;
         note!(self, "{} notices that session {session} is over", self.hosts[host.0].name);
+        self.forget_deliveries(host, server);
         let at = self.after(|chaos| 500..=2_000 + chaos.latency.end());
         self.agenda.add(at, Happening::Connect { host, life, server });
         for waiting in waiting.into_values() {
@@ -143,6 +147,17 @@ impl<A: Application> World<A> {
                 && self.lives(host, life)
             {
                 self.finish(host, &name, &id, Outcome::Unreachable);
+            }
+        }
+    }
+
+    /// What was delivered in a session that is over will be delivered again.
+    fn forget_deliveries(&mut self, host: HostId, server: ServerId) {
+        let address = self.address(server);
+        let memory = self.hosts[host.0].memory.as_mut().expect("the host is running");
+        for active in memory.connections.values_mut() {
+            if active.connection.subscription().is_some_and(|wanted| wanted.server == address) {
+                active.connection.delivery_forgotten();
             }
         }
     }
