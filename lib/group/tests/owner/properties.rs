@@ -33,6 +33,8 @@ enum Input {
     Count(u64),
     Restart,
     Later,
+    /// The slow write of the link is confirmed.
+    Written,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,8 @@ enum Fate {
     Refused,
     /// The task was begun, and then the process ended.
     Lost,
+    /// The link is being written; other things happen meanwhile.
+    Slow,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +63,7 @@ enum LinkFault {
 fn input() -> impl Strategy<Value = Input> {
     let relay = 0..4usize;
     let fate = prop_oneof![
-        8 => Just(Fate::Done), 1 => Just(Fate::Unreachable), 1 => Just(Fate::Refused), 1 => Just(Fate::Lost)
+        8 => Just(Fate::Done), 1 => Just(Fate::Unreachable), 1 => Just(Fate::Refused), 1 => Just(Fate::Lost), 3 => Just(Fate::Slow)
     ];
     let fault = prop_oneof![
         6 => Just(LinkFault::None),
@@ -87,6 +91,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (1..5u64).prop_map(Input::Count),
         2 => Just(Input::Restart),
         1 => Just(Input::Later),
+        3 => Just(Input::Written),
     ]
 }
 
@@ -99,6 +104,8 @@ struct World {
     confirmed: BTreeSet<String>,
     before: BTreeMap<MemberId, Status>,
     opened: BTreeSet<ConnectionName>,
+    /// The write that is under way, and what it lists.
+    writing: Option<(u64, Vec<String>)>,
 }
 
 impl World {
@@ -109,6 +116,7 @@ impl World {
             confirmed: BTreeSet::new(),
             before: BTreeMap::new(),
             opened: BTreeSet::new(),
+            writing: None,
         }
     }
 
@@ -145,6 +153,12 @@ impl World {
                     .collect();
                 assert_eq!(again.due(self.desk.now), expected);
                 self.desk.owner = again;
+                self.writing = None;
+            }
+            Input::Written => {
+                let Some((version, listed)) = self.writing.take() else { return };
+                self.confirmed.extend(listed);
+                self.desk.finish(&TaskId::WriteLink, Outcome::Written(version));
             }
             Input::Later => self.desk.now = self.desk.owner.next_due().unwrap_or(self.desk.now),
             other => self.apply_to_relay(other),
@@ -227,7 +241,8 @@ impl World {
     }
 
     fn do_task(&mut self, which: &prop::sample::Index, fate: Fate) {
-        let due = self.desk.owner.due(self.desk.now);
+        let mut due = self.desk.owner.due(self.desk.now);
+        due.retain(|id| self.writing.is_none() || *id != TaskId::WriteLink);
         if due.is_empty() {
             return;
         }
@@ -240,15 +255,21 @@ impl World {
             let listed = self.desk.read_listed(&write.data);
             let good: BTreeSet<&String> = self.good.values().flatten().collect();
             assert!(listed.iter().all(|link| good.contains(link)), "only what passed every check");
-            if matches!(fate, Fate::Done) {
-                self.confirmed.extend(listed);
+            match fate {
+                Fate::Done => self.confirmed.extend(listed),
+                Fate::Slow => self.writing = Some((write.version, listed)),
+                Fate::Unreachable | Fate::Refused | Fate::Lost => {}
             }
         }
         match fate {
-            Fate::Done => self.desk.step(&id),
+            Fate::Slow if id == TaskId::WriteLink => {}
+            Fate::Done | Fate::Slow => self.desk.step(&id),
             Fate::Unreachable => self.desk.finish(&id, Outcome::Unreachable("no route".to_owned())),
             Fate::Refused => self.desk.finish(&id, Outcome::Refused("no".to_owned())),
-            Fate::Lost => self.desk.owner = reread(&self.desk.owner),
+            Fate::Lost => {
+                self.desk.owner = reread(&self.desk.owner);
+                self.writing = None;
+            }
         }
     }
 
@@ -279,6 +300,7 @@ impl World {
     /// Relays keep silent from now on; whatever the owner can do alone is done.
     fn run_out(&mut self) {
         self.desk.owner.try_again();
+        self.writing = None;
         for _ in 0..500 {
             let due = self.desk.owner.due(self.desk.now);
             let Some(id) = due.first().cloned() else { break };
