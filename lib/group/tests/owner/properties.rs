@@ -19,6 +19,8 @@ enum Input {
     Invite(u8),
     /// Do a task, honestly or not.
     Task(prop::sample::Index, Fate),
+    /// An honest relay does what it is there for.
+    Advance(usize),
     Accept(usize, LinkFault),
     Refuse(usize),
     Garbage(usize, Vec<u8>),
@@ -77,6 +79,7 @@ fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         3 => (1..4u8).prop_map(Input::Invite),
         16 => (any::<prop::sample::Index>(), fate).prop_map(|(which, fate)| Input::Task(which, fate)),
+        24 => relay.clone().prop_map(Input::Advance),
         4 => (relay.clone(), fault).prop_map(|(relay, fault)| Input::Accept(relay, fault)),
         1 => relay.clone().prop_map(Input::Refuse),
         1 => (relay.clone(), vec(any::<u8>(), 0..40)).prop_map(|(relay, bytes)| Input::Garbage(relay, bytes)),
@@ -166,7 +169,8 @@ impl World {
     }
 
     fn apply_to_relay(&mut self, input: &Input) {
-        let (Input::Accept(number, _)
+        let (Input::Advance(number)
+        | Input::Accept(number, _)
         | Input::Refuse(number)
         | Input::Garbage(number, _)
         | Input::Connected(number)
@@ -184,6 +188,7 @@ impl World {
         let connection = self.desk.connection(&id);
         let group = self.desk.group_id();
         match input {
+            Input::Advance(_) => self.advance(&id, relay),
             Input::Accept(_, fault) => {
                 let link = self.link(&id, relay, *fault);
                 self.desk.answer(&id, &relay.accepts(&link.to_string()));
@@ -209,6 +214,28 @@ impl World {
                 drop(self.desk.with(|owner, env| owner.remove(&id, removal, env)));
             }
             Input::AskAgain(_) => drop(self.desk.with(|owner, env| owner.ask_again(&id, env))),
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, id: &MemberId, relay: Relay) {
+        let connection = self.desk.connection(id);
+        let mine = |task: &TaskId| match task {
+            TaskId::ReadAddress(of) | TaskId::Invite(of) | TaskId::ReadRelayLink(of) => of == id,
+            TaskId::Allow(of) | TaskId::Send(of, _) => of == id,
+            TaskId::Delete(name) => *name == connection,
+            TaskId::WriteLink => false,
+        };
+        let due = self.desk.owner.due(self.desk.now).into_iter().find(mine);
+        let record = self.desk.owner.relay(id).unwrap();
+        match (due, record.status()) {
+            (Some(task), _) => self.desk.step(&task),
+            (None, Status::Invited) => {
+                let link = self.link(id, relay, LinkFault::None);
+                self.desk.answer(id, &relay.accepts(&link.to_string()));
+            }
+            (None, Status::Accepted) if !record.is_connected() => self.desk.connect(id),
+            (None, Status::Accepted) => self.desk.receive(id, &relay.acknowledges(0, None)),
             _ => {}
         }
     }
@@ -336,10 +363,10 @@ fn may_follow(before: Status, after: Status) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn nothing_is_published_that_did_not_pass_every_check(inputs in vec(input(), 1..120)) {
+    fn nothing_is_published_that_did_not_pass_every_check(inputs in vec(input(), 1..200)) {
         let mut world = World::new();
         for input in &inputs {
             world.apply(input);
