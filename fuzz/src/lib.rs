@@ -34,9 +34,18 @@ use crypto::certificate::{CertificateChain, ChainError, verify_signed_key};
 use crypto::dh::{SharedSecret, X448PrivateKey, X448PublicKey, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
 use crypto::{BoxKey, Nonce, SeededRandom, aead};
+use group::body::{Batch, ConnectionInfo};
+use group::content_digest::ContentDigest;
 use group::document::{GroupDocument, GroupState, OwnerDocument};
-use group::identity::OwnerIdentity;
+use group::element::{Element, Forward, ForwardContent};
+use group::identity::{GroupId, MemberId, OwnerIdentity};
+use group::keys::{Asserted, LinkKeys};
+use group::member::Role;
+use group::message::Message;
+use group::roster::Roster;
+use group::roster_blob::RosterBlob;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
+use group::verification::Recipient;
 use smp::address::{Host, ServerAddress, ServerWithPassword};
 use smp::block::{self, BLOCK, BlockOpener, MAX_SEALED_PAYLOAD};
 use smp::command::{Command, MessageFlags};
@@ -87,6 +96,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("connection_records", connection_records),
     ("connection_delivery", connection_delivery),
     ("compressed", compressed),
+    ("chat_body", chat_body),
+    ("chat_message", chat_message),
+    ("roster_blob", roster_blob),
 ];
 
 /// Accepted bytes are the only encoding of their value.
@@ -616,4 +628,48 @@ pub fn compressed(data: &[u8]) -> bool {
         settled(&expanded, compress(&expanded).and_then(|again| decompress(&again, 10_000)).ok());
         true
     })
+}
+
+/// Bodies of the chat protocol, and what stands in them.
+pub fn chat_body(data: &[u8]) -> bool {
+    let _ = ConnectionInfo::parse(data);
+    let batch = Batch::parse(data);
+    batch.is_ok_and(|batch| {
+        batch.elements().for_each(element);
+        batch.elements().count() > 0
+    })
+}
+
+/// JSON that was understood stays as it is; only the old form of a forward and arrays become something else.
+fn element(element: &Element) {
+    settled(element, Element::parse(&element.to_bytes()).ok());
+    if let Element::Message(message) | Element::Forward(Forward { content: ForwardContent::Message(message), .. }) =
+        element
+    {
+        let author = LinkKeys::default().author(&made_up_member(), &Roster::default(), Asserted::default());
+        let recipient = Recipient { group: GroupId::from_bytes(&[1; 32]).unwrap(), role: Role::Observer };
+        if let Ok(accepted) = message.clone().verify(&author, &recipient) {
+            assert!(!accepted.trust().is_verified(), "verified without a key");
+            let _ = ContentDigest::of(&accepted);
+            let _ = accepted.to_forward("somebody", 1).map(|forward| forward.to_bytes());
+        }
+    }
+}
+
+fn made_up_member() -> MemberId {
+    MemberId::from_bytes(b"somebody").unwrap()
+}
+
+/// Messages of the chat protocol.
+pub fn chat_message(data: &[u8]) -> bool {
+    let message = Message::parse(data);
+    message.is_ok_and(|message| {
+        settling(&message, |message| Message::parse(&message.to_json()).ok());
+        true
+    })
+}
+
+/// Rosters.
+pub fn roster_blob(data: &[u8]) -> bool {
+    settling_value::<RosterBlob>(data)
 }

@@ -14,10 +14,20 @@ use fuzz::{TARGETS, Target};
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors");
 /// Where documents are.
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/cases");
-/// What links say, of which there are no vectors.
-const PAYLOADS: [&str; 2] = [
+/// What links and members say, of which there are no vectors.
+const PAYLOADS: [&str; 11] = [
     r#"{"groupProfile":{"displayName":"walks","fullName":""},"publicGroupData":{"publicMemberCount":3}}"#,
     r#"{"relayProfile":{"displayName":"relay","fullName":"","image":"data:image/png;base64,AAAA"}}"#,
+    r#"{"v":"1-17","msgId":"REEwT0R4QVJFaE1VRlJZWA==","event":"x.grp.leave","params":{}}"#,
+    r#"{"v":"9","event":"x.grp.mem.role","params":{"memberId":"YQ==","role":"admin","rosterVersion":4}}"#,
+    r#"{"event":"x.msg.new","params":{"content":{"type":"text","text":"a"},"scope":{"type":"member","memberId":"YQ=="},
+        "quote":{"msgRef":{"msgId":"YQ==","sentAt":"2026-01-01T00:00:00.5Z","sent":true},"content":{"type":"x"}}}}"#,
+    r#"{"event":"x.grp.msg.forward","params":{"msg":{"event":"x.ok","params":{}},"msgTs":"2026-01-01T00:00:00Z"}}"#,
+    r#"[{"event":"x.ok","params":{}},{"event":"x.later","params":{"a":[null,1e3,"b"]}}]"#,
+    ">M\u{1}a\u{5}Alice\0\0\0\0\u{69}\u{55}\0\0{\"event\":\"x.ok\",\"params\":{}}",
+    "=\u{2}\0\u{1c}{\"event\":\"x.ok\",\"params\":{}}\0\u{8}F\0\u{1}a\u{1}abc",
+    "/G\u{1}M@kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk{\"event\":\"x.ok\",\"params\":{}}",
+    "\0\u{1}\u{1}a,0*0\u{5}\u{6}\u{3}+ep\u{3}!\0kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\u{5}admin\0\0",
 ];
 /// Longer vectors are mostly padding.
 const LONGEST_SEED: usize = 4096;

@@ -91,17 +91,27 @@ impl Invitation {
     }
 }
 
+impl AgentEnvelope {
+    /// Begins the envelope of a message; what the ratchet encrypted follows.
+    pub(crate) fn begin_message(version: u16, out: &mut Vec<u8>) {
+        out.put_u16(version);
+        out.put(b"M");
+    }
+}
+
 impl Encode for AgentEnvelope {
     fn encode(&self, out: &mut Vec<u8>) {
+        if let EnvelopeContent::Message { encrypted } = &self.content {
+            Self::begin_message(self.version, out);
+            out.put(encrypted);
+            return;
+        }
         out.put_u16(self.version);
         match &self.content {
+            EnvelopeContent::Message { .. } => {}
             EnvelopeContent::Confirmation { keys, encrypted } => {
                 out.put(b"C");
                 out.put_maybe(keys.as_ref(), |out, keys| keys.encode(out));
-                out.put(encrypted);
-            }
-            EnvelopeContent::Message { encrypted } => {
-                out.put(b"M");
                 out.put(encrypted);
             }
             EnvelopeContent::Invitation(invitation) => {

@@ -523,10 +523,23 @@ impl Session {
 impl MessageKey {
     /// The message: its header and the plaintext padded to `size` bytes.
     pub fn seal(self, plaintext: &[u8], size: usize) -> Result<Vec<u8>, RatchetError> {
+        let mut out = Vec::with_capacity(self.message_length(size));
+        self.seal_into(plaintext, size, &mut out)?;
+        Ok(out)
+    }
+
+    /// Appends the message to `out`.
+    pub(crate) fn seal_into(self, plaintext: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), RatchetError> {
         check_size(plaintext, size)?;
         let associated = [self.associated.as_slice(), &self.header].concat();
-        let sealed = aead::seal_padded(self.body.key.expose(), &self.body.iv, &associated, plaintext, size);
-        Ok(header::message(self.version, &self.header, &sealed.map_err(|_| RatchetError::Library)?))
+        header::put_length(out, self.version, &self.header);
+        let (key, iv) = (self.body.key.expose(), &self.body.iv);
+        aead::seal_padded_into(key, iv, &associated, plaintext, size, out).map_err(|_| RatchetError::Library)
+    }
+
+    /// How long the message will be.
+    fn message_length(&self, size: usize) -> usize {
+        size.saturating_add(self.header.len()).saturating_add(2 + aead::TAG)
     }
 }
 

@@ -17,6 +17,29 @@ pub struct Sealed {
     pub tag: [u8; TAG],
 }
 
+/// Appends the tag and then the ciphertext of `message` padded to `size`, bound to `associated`, to `out`; on error
+/// `out` is unchanged.
+pub fn seal_padded_into(
+    key: &[u8; 32],
+    iv: &[u8; 16],
+    associated: &[u8],
+    message: &[u8],
+    size: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let padded = pad::pad(message, size)?;
+    let start = out.len();
+    out.resize(start.saturating_add(TAG).saturating_add(size), 0);
+    let sealed = out.get_mut(start..).and_then(|sealed| sealed.split_first_chunk_mut::<TAG>());
+    let outcome = sealed
+        .ok_or(Error::Library)
+        .and_then(|(tag, ciphertext)| seal(key, iv, associated, &padded, ciphertext, tag).map_err(|_| Error::Library));
+    if outcome.is_err() {
+        out.truncate(start);
+    }
+    outcome
+}
+
 /// Seals `message` padded to `size`, bound to `associated`.
 pub fn seal_padded(
     key: &[u8; 32],
@@ -26,8 +49,8 @@ pub fn seal_padded(
     size: usize,
 ) -> Result<Sealed, Error> {
     let padded = pad::pad(message, size)?;
-    let mut sealed = Sealed { ciphertext: Vec::with_capacity(size), tag: [0; TAG] };
-    seal(key, iv, associated, &padded, &mut sealed).map_err(|_| Error::Library)?;
+    let mut sealed = Sealed { ciphertext: vec![0; size], tag: [0; TAG] };
+    seal(key, iv, associated, &padded, &mut sealed.ciphertext, &mut sealed.tag).map_err(|_| Error::Library)?;
     Ok(sealed)
 }
 
@@ -46,15 +69,23 @@ pub fn open_padded(
 
 type OpenSsl<T> = Result<T, openssl::error::ErrorStack>;
 
-fn seal(key: &[u8; 32], iv: &[u8; 16], associated: &[u8], plain: &[u8], out: &mut Sealed) -> OpenSsl<()> {
+/// `out` is as long as `plain`.
+fn seal(
+    key: &[u8; 32],
+    iv: &[u8; 16],
+    associated: &[u8],
+    plain: &[u8],
+    out: &mut [u8],
+    tag: &mut [u8; TAG],
+) -> OpenSsl<()> {
     let mut context = CipherCtx::new()?;
     context.encrypt_init(Some(Cipher::aes_256_gcm()), None, None)?;
     context.set_iv_length(iv.len())?;
     context.encrypt_init(None, Some(key), Some(iv))?;
     context.cipher_update(associated, None)?;
-    context.cipher_update_vec(plain, &mut out.ciphertext)?;
-    context.cipher_final_vec(&mut out.ciphertext)?;
-    context.tag(&mut out.tag)
+    context.cipher_update(plain, Some(out))?;
+    context.cipher_final(&mut [])?;
+    context.tag(tag)
 }
 
 fn open(

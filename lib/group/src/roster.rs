@@ -1,7 +1,7 @@
 //! Members with rights, their pinned keys, and the versions of their list.
 //!
 //! Owners number every change of the list. Members learn a change from a signed event; whoever joins, or was away, gets
-//! the whole list as a [`RosterBlob`](crate::roster_blob::RosterBlob). A relay can withhold changes, but then versions
+//! the whole list as a [`RosterBlob`]. A relay can withhold changes, but then versions
 //! are missing, and the member asks for the list:
 //!
 //! ```text

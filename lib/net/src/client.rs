@@ -7,6 +7,7 @@
 //! A [`Client`] is a handle; the session ends when it is closed, when the last handle is dropped, or when the
 //! connection breaks. It does not connect again: that is what [`crate::steady`] is for.
 
+mod collect;
 mod error;
 mod events;
 mod observe;
@@ -26,6 +27,7 @@ use smp::response::Response;
 use smp::transmission::encode_command;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use collect::{Collected, Collector, NotSubmitted};
 pub use error::{ClientError, Violation};
 pub use events::{Event, Events};
 pub use observe::{Exchange, Observer};
@@ -71,6 +73,20 @@ pub struct Client {
     observer: Option<Observer>,
 }
 
+/// A command as it goes out.
+struct Encoded {
+    corr_id: CorrId,
+    entity_id: EntityId,
+    transmission: Vec<u8>,
+}
+
+impl Encoded {
+    fn answered_to(self, answer: Answer) -> Outgoing {
+        let waiter = Waiter { entity_id: self.entity_id, answer };
+        Outgoing { corr_id: self.corr_id, transmission: self.transmission, waiter }
+    }
+}
+
 /// A transmission on its way to the writer.
 struct Outgoing {
     corr_id: CorrId,
@@ -81,7 +97,30 @@ struct Outgoing {
 /// A command whose response has not come.
 struct Waiter {
     entity_id: EntityId,
-    response: oneshot::Sender<Result<Response, ClientError>>,
+    answer: Answer,
+}
+
+/// Who is told of the response.
+enum Answer {
+    Caller(oneshot::Sender<Result<Response, ClientError>>),
+    Collector(collect::Entry),
+}
+
+impl Answer {
+    /// An answer that nobody wants comes back.
+    fn send(self, outcome: Result<Response, ClientError>) -> Result<(), Result<Response, ClientError>> {
+        match self {
+            Answer::Caller(caller) => caller.send(outcome),
+            Answer::Collector(entry) => entry.send(outcome),
+        }
+    }
+
+    fn is_unwanted(&self) -> bool {
+        match self {
+            Answer::Caller(caller) => caller.is_closed(),
+            Answer::Collector(entry) => entry.is_unwanted(),
+        }
+    }
 }
 
 /// What handles, reader and writer share.
@@ -145,6 +184,16 @@ impl Client {
 
     /// Gives a command, waiting only for room in the queue. The response may be awaited later, or never.
     pub async fn submit(&self, request: Request<'_>) -> Result<PendingResponse, ClientError> {
+        let tag = request.command.tag();
+        let (sender, receiver) = oneshot::channel();
+        let encoded = self.encode(request)?;
+        let observation = Observation::new(self.observer.clone(), tag, encoded.transmission.len());
+        let corr_id = encoded.corr_id.clone();
+        self.outgoing.send(encoded.answered_to(Answer::Caller(sender))).await.map_err(|_| ClientError::NotSent)?;
+        Ok(PendingResponse::new(corr_id, receiver, self.shared.clone(), observation))
+    }
+
+    fn encode(&self, request: Request<'_>) -> Result<Encoded, ClientError> {
         let corr_id = request.corr_id.unwrap_or_else(|| CorrId::random(lock(&self.shared.random).as_mut()));
         let (entity_id, command) = (request.entity_id, &request.command);
         let transmission = encode_command(self.shared.session(), &corr_id, &entity_id, command, request.key)?;
@@ -154,12 +203,7 @@ impl Client {
         if request::subscribes(command) {
             self.shared.subscribed.store(true, Ordering::Relaxed);
         }
-        let observation = Observation::new(self.observer.clone(), command.tag(), transmission.len());
-        let (sender, receiver) = oneshot::channel();
-        let waiter = Waiter { entity_id, response: sender };
-        let outgoing = Outgoing { corr_id: corr_id.clone(), transmission, waiter };
-        self.outgoing.send(outgoing).await.map_err(|_| ClientError::NotSent)?;
-        Ok(PendingResponse::new(corr_id, receiver, self.shared.clone(), observation))
+        Ok(Encoded { corr_id, entity_id, transmission })
     }
 
     /// Sends what is queued, says goodbye and waits until the session has ended.
@@ -171,6 +215,13 @@ impl Client {
     /// True when the session has ended.
     pub fn is_closed(&self) -> bool {
         self.shared.stop.is_closed()
+    }
+}
+
+impl PartialEq for Client {
+    /// Whether both are handles on the same session.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 

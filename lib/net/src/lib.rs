@@ -11,12 +11,15 @@
 //! | [`block_stream`] | payloads in blocks over a session |
 //! | [`client`] | commands and events of one session |
 //! | [`steady`] | a client that connects again and subscribes again |
+//! | [`agent`] | any number of agent connections over any number of servers, durably |
 
+pub mod agent;
 mod blame;
 pub mod block_stream;
 pub mod client;
 pub mod handshake;
 pub mod identity;
+mod shared_random;
 mod socket;
 pub mod steady;
 pub mod tls;

@@ -11,6 +11,7 @@ mod supervise;
 mod wishes;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crypto::Random;
 use crypto::authorize::AuthPrivateKey;
@@ -19,6 +20,7 @@ use smp::id::RecipientId;
 use tokio::sync::{mpsc, watch};
 
 pub use backoff::Backoff;
+pub(crate) use backoff::Delays;
 
 use crate::Blame;
 use crate::client::{Client, ClientError, ClientOptions, End, Event};
@@ -66,6 +68,11 @@ impl SteadyEvents {
     /// The next event, or `None` after it was closed.
     pub async fn next(&mut self) -> Option<SteadyEvent> {
         self.0.recv().await
+    }
+
+    /// The same for whoever waits for more than one thing.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<SteadyEvent>> {
+        self.0.poll_recv(context)
     }
 }
 
@@ -139,6 +146,14 @@ impl SteadyClient {
         self.0.wishes.add(queue, key);
     }
 
+    /// Wants a queue that `NEW` has subscribed to through `client`. If that connection has ended, it is subscribed to
+    /// as any other; tells whether that is not needed.
+    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) -> bool {
+        let status = &self.0.status;
+        let still = || matches!(&*status.borrow(), Status::Connected(current) if current == client);
+        self.0.wishes.add_subscribed(queue, key, still)
+    }
+
     /// No longer wants a queue. The server keeps the subscription until the connection ends.
     pub fn unsubscribe(&self, queue: &RecipientId) {
         self.0.wishes.remove(queue);
@@ -159,6 +174,14 @@ impl SteadyClient {
             Status::Connecting => Err(Unavailable::NotYet),
             Status::Failing(error) => Err(Unavailable::ConnectFailed(error)),
             Status::Closed => Err(Unavailable::Closed),
+        }
+    }
+
+    /// The client of the current connection, if there is one.
+    pub fn connected(&self) -> Option<Client> {
+        match &*self.0.status.borrow() {
+            Status::Connected(client) if !client.is_closed() => Some(client.clone()),
+            _ => None,
         }
     }
 

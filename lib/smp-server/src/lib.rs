@@ -6,7 +6,8 @@
 //! |---|---|
 //! | [`server`] | the life of the server: accept within limits, serve, drain |
 //! | `connection` | one connection: read, check, execute, answer, push |
-//! | `verify` | who may give a command |
+//! | [`authority`] | who may give a command, pure |
+//! | `verify` | commands that may be executed |
 //! | [`state`] | all queues in memory, execution of commands, delivery |
 //! | [`step`] | the rules of every command, pure |
 //! | [`queue`] | what is known of a queue, and how that changes |
@@ -18,6 +19,7 @@
 //! sender gets `OK` and the subscriber the message, encrypted for the recipient; `ACK` removes it the same way.
 
 mod answer;
+pub mod authority;
 pub mod body;
 pub mod config;
 mod connection;

@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crypto::authorize::AuthPublicKey;
-use crypto::dh::SharedSecret;
+use crypto::dh::{SharedSecret, X25519PublicKey};
 use crypto::hash;
 use smp::command::{LinkData, MessageFlags};
 use smp::error::BlockingInfo;
 use smp::id::{ID_LENGTH, LinkId, MessageId, RecipientId, SenderId};
 use smp::queue_address::QueueMode;
-use smp::response::MessageKind;
+use smp::response::{MessageKind, QueueIds};
 use store::Ticket;
 
 use crate::body::Body;
@@ -131,6 +131,19 @@ impl Queue {
     /// True for queues whose sender is settled, so that their link has served its purpose.
     pub fn is_secured_messaging(&self) -> bool {
         self.sender_key.is_some() && self.mode != Some(QueueMode::Contact)
+    }
+
+    /// What its creator is told, with the server's half of the delivery secret.
+    pub fn ids(&self, dh_key: X25519PublicKey) -> QueueIds {
+        QueueIds {
+            recipient_id: self.recipient_id.clone(),
+            sender_id: self.sender_id.clone(),
+            dh_key,
+            mode: self.mode,
+            link_id: self.link.as_deref().map(|link| link.id.clone()),
+            service_id: None,
+            notifier: None,
+        }
     }
 
     /// The message to deliver next.

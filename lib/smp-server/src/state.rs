@@ -7,8 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crypto::dh::X25519PublicKey;
-use crypto::random;
+use crypto::{Random, Secret, random};
 use smp::command::{Command, NewQueue};
 use smp::error::{BlockingInfo, Error};
 use smp::id::{CorrId, RecipientId, SenderId};
@@ -23,27 +22,15 @@ use crate::events::DelayedEvents;
 use crate::holdings::Holdings;
 use crate::metrics::{Gauges, Metrics};
 use crate::outbox::{Outbox, Outgoing};
-use crate::queue::{Change, Message, Queue};
+use crate::queue::{Change, Message};
 use crate::queue_store::{QueueStore, Share};
 use crate::random::SystemRandom;
 use crate::registry::{Entry, Live, Registry};
-use crate::step::new::Created;
+use crate::step::new::{Created, Repeatable};
 use crate::step::{self, Context, Reply, Request, Sent};
 use crate::subscription::{self, Holding};
 use crate::unsupported;
 use crate::verify::Verified;
-
-fn queue_ids(queue: &Queue, dh_key: X25519PublicKey) -> QueueIds {
-    QueueIds {
-        recipient_id: queue.recipient_id.clone(),
-        sender_id: queue.sender_id.clone(),
-        dh_key,
-        mode: queue.mode,
-        link_id: queue.link.as_deref().map(|link| link.id.clone()),
-        service_id: None,
-        notifier: None,
-    }
-}
 
 /// Everything that connections share.
 #[derive(Debug)]
@@ -59,6 +46,8 @@ pub struct State {
     /// Reads from disk that may run at a time.
     pub(crate) reads: Semaphore,
     bodies: Arc<Budget>,
+    /// Of this process; commands of clients that connected to an earlier one cannot arrive any more.
+    creation_secret: Secret<32>,
     next_queue: AtomicI64,
     next_message: AtomicI64,
 }
@@ -91,6 +80,7 @@ impl State {
             unwritten: Arc::new(Semaphore::new(config.limits.unwritten_blocks)),
             reads: Semaphore::new(config.limits.reads),
             bodies: Budget::new(config.limits.body_memory),
+            creation_secret: Secret::new(random::array(&mut SystemRandom)),
             next_queue: AtomicI64::new(loaded.next_queue),
             next_message: AtomicI64::new(loaded.next_message),
             config,
@@ -193,7 +183,10 @@ impl State {
     ) -> Result<QueueIds, Error> {
         self.config.admission.check(new.basic_auth.as_ref())?;
         let subscribe = new.subscribe;
-        let mut created = step::new::new(corr_id, new, self.config.clock.now(), &mut SystemRandom)?;
+        let mut repeatable = Repeatable::new(&self.creation_secret, corr_id, &new);
+        let mut system = SystemRandom;
+        let random = repeatable.as_mut().map_or(&mut system as &mut dyn Random, |source| source);
+        let mut created = step::new::new(corr_id, new, self.config.clock.now(), random)?;
         created.queue.row = self.next_queue.fetch_add(1, Ordering::Relaxed);
         let entry = Entry::new(created.queue.clone());
         let mut live = entry.lock();
@@ -201,7 +194,7 @@ impl State {
             drop(live);
             return self.try_repeat(created, subscribe, holdings, share, after);
         }
-        let ids = queue_ids(&created.queue, created.dh_key);
+        let ids = created.queue.ids(created.dh_key);
         live.written = self.store.create(created.queue, created.link_data, share.clone());
         *after = live.written;
         if subscribe {
@@ -232,7 +225,7 @@ impl State {
         if subscribe {
             holdings.subscribe(&entry, live, false, &self.events);
         }
-        Ok(queue_ids(&live.queue, dh_key))
+        Ok(live.queue.ids(dh_key))
     }
 
     /// Also an error may rest on a write that is not durable yet.

@@ -265,6 +265,14 @@ impl Command {
         }
     }
 
+    /// About how long the encoded command will be.
+    pub(crate) fn size_hint(&self) -> usize {
+        match self {
+            Self::Send(_, body) => body.len().saturating_add(16),
+            _ => 256,
+        }
+    }
+
     /// The encoded command alone.
     pub fn to_bytes(&self, version: u16) -> Vec<u8> {
         let mut out = Vec::new();

@@ -13,6 +13,9 @@ pub const PADDED_CONFIRMATION: usize = 15_904;
 /// Padded size of any other message.
 pub const PADDED_MESSAGE: usize = 16_000;
 
+/// What an envelope adds to its padded message at most: version, key, nonce and tag.
+const MAX_OVERHEAD: usize = 2 + 1 + 1 + 44 + 24 + 16;
+
 /// The part of an envelope that is not encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicHeader {
@@ -64,15 +67,21 @@ impl Decode for PublicHeader {
     }
 }
 
-impl Encode for ClientMessage {
+impl Encode for PrivateHeader {
     fn encode(&self, out: &mut Vec<u8>) {
-        match &self.header {
+        match self {
             PrivateHeader::Empty => out.put(b"_"),
             PrivateHeader::SenderKey(key) => {
                 out.put(b"K");
                 out.put_short(&key.to_der());
             }
         }
+    }
+}
+
+impl Encode for ClientMessage {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.header.encode(out);
         out.put(&self.content);
     }
 }
@@ -114,9 +123,27 @@ impl Envelope {
         nonce: Nonce,
         message: &ClientMessage,
     ) -> Result<Self, crypto::Error> {
-        let size = if header.sender_key.is_some() { PADDED_CONFIRMATION } else { PADDED_MESSAGE };
-        let sealed = key.seal_padded(nonce, &message.to_bytes(), size)?;
+        let sealed = key.seal_padded(nonce, &message.to_bytes(), padded_size(&header))?;
         Ok(Envelope { header, nonce, sealed })
+    }
+
+    /// The encoded envelope around the message that `put` appends, made without another copy of it.
+    pub fn seal_with(
+        header: &PublicHeader,
+        key: &BoxKey,
+        nonce: Nonce,
+        private: &PrivateHeader,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<u8>, crypto::Error> {
+        let size = padded_size(header);
+        let mut out = Vec::with_capacity(size.saturating_add(MAX_OVERHEAD));
+        header.encode(&mut out);
+        out.put(&nonce.0);
+        key.seal_padded_with(nonce, size, &mut out, |out| {
+            private.encode(out);
+            put(out);
+        })?;
+        Ok(out)
     }
 
     /// Decrypts the message.
@@ -124,4 +151,8 @@ impl Envelope {
         let plain = key.open_padded(self.nonce, &self.sealed)?;
         Ok(ClientMessage::decode_all(&plain)?)
     }
+}
+
+fn padded_size(header: &PublicHeader) -> usize {
+    if header.sender_key.is_some() { PADDED_CONFIRMATION } else { PADDED_MESSAGE }
 }

@@ -33,6 +33,7 @@
 
 mod checkpoint;
 mod commits;
+pub mod connections;
 mod error;
 mod file;
 mod readers;

@@ -6,6 +6,7 @@
 use codec::{Encode as _, Malformed, Reader, Write};
 use crypto::dh::X25519PrivateKey;
 use crypto::{BoxKey, Nonce};
+use smp::address::ServerAddress;
 use smp::command::{Command, MessageFlags};
 use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
 use smp::queue_address::QueueInfo;
@@ -104,6 +105,10 @@ impl Inviting {
 }
 
 impl Request {
+    pub(super) fn server(&self) -> &ServerAddress {
+        &self.to.address.server
+    }
+
     pub(super) fn is_due(&self) -> bool {
         matches!(self.content, Content::Sealed(_))
     }

@@ -71,6 +71,15 @@ impl Connection {
         self.finish_delivery(events);
     }
 
+    /// Whether a refused confirmation is to be sent once more, authorised.
+    pub(super) fn repeats_authorized(&mut self, number: i64) -> bool {
+        if !self.is_confirmation(number) {
+            return false;
+        }
+        let Phase::Talking(talking) = &mut self.phase else { return false };
+        talking.send.may_be_secured()
+    }
+
     fn is_confirmation(&self, number: i64) -> bool {
         self.talk().and_then(|talk| talk.outbox.get(number)).is_some_and(|message| message.is_confirmation())
     }

@@ -26,7 +26,7 @@ impl Connection {
         retries.map(|(_, retry)| retry.at).min()
     }
 
-    fn wanted(&self) -> Vec<TaskId> {
+    pub(super) fn wanted(&self) -> Vec<TaskId> {
         let mut tasks = Vec::new();
         match &self.ending {
             Some(Ending::Deleting(deleting)) => {
@@ -142,10 +142,9 @@ impl Talking {
 
     fn send_task(&self, number: i64, agent: u16, env: &mut Env<'_>) -> Result<Task, ConnectionError> {
         let message = self.talk.outbox.first_if(number).ok_or(ConnectionError::Unknown("message"))?;
-        let envelope = message.envelope(agent)?;
         match message.is_confirmation() {
-            true => self.send.send_confirmation(envelope, env.random),
-            false => self.send.send(message.notify, envelope, env.random),
+            true => self.send.send_confirmation(message, agent, env.random),
+            false => self.send.send(message, agent, env.random),
         }
     }
 }

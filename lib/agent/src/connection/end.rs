@@ -91,13 +91,12 @@ impl Connection {
         }
     }
 
-    /// The queue is gone, or deleting it has failed for good. After an attempt whose outcome is unknown, a server that
-    /// does not know the queue has deleted it.
+    /// The queue is gone, or deleting it has failed for good. A server that does not know the queue has deleted it, in
+    /// an attempt whose outcome we did not learn: before a crash, perhaps, so that we cannot count on knowing of it.
     pub(super) fn queue_deleted(&mut self, fault: Option<TaskFault>, events: &mut Vec<Event>) {
         let Some(Ending::Deleting(deleting)) = &mut self.ending else { return };
-        let unknown = matches!(fault, Some(TaskFault::Refused { error: ServerError::Auth, .. }));
-        let fault = fault.filter(|_| !unknown || deleting.attempts == 0);
-        deleting.queue = Some(fault);
+        let is_unknown = |fault: &TaskFault| matches!(fault, TaskFault::Refused { error: ServerError::Auth, .. });
+        deleting.queue = Some(fault.filter(|fault| !is_unknown(fault)));
         self.retries().remove(&TaskId::DeleteQueue);
         self.dirty.core = true;
         self.finish_delivery(events);

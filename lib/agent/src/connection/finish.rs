@@ -30,7 +30,8 @@ impl Connection {
     }
 
     fn unreachable(&mut self, id: &TaskId, events: &mut Vec<Event>, env: &mut Env<'_>) {
-        self.delay(id, Pace::Fast, env);
+        let pace = if *id == TaskId::DeleteQueue { Pace::Deletion } else { Pace::Fast };
+        self.delay(id, pace, env);
         match id {
             TaskId::Send(_) => {
                 self.give_up_old(Pace::Fast, events, env);
@@ -94,6 +95,7 @@ impl Connection {
         match (id, &error) {
             (TaskId::Acknowledge(id), ServerError::NoMessage) => return self.acknowledged(id),
             (TaskId::Send(number), ServerError::Quota) if self.quota_exceeded(*number, events, env) => return,
+            (TaskId::Send(number), ServerError::Auth) if self.repeats_authorized(*number) => return,
             _ => {}
         }
         let fault = TaskFault::Refused { task: id.clone(), error };

@@ -2,6 +2,7 @@
 
 use codec::{Malformed, Reader, Write};
 use crypto::sign::Ed25519PrivateKey;
+use smp::address::ServerAddress;
 use smp::command::{Command, LinkData};
 use smp::id::{EntityId, SenderId};
 
@@ -69,6 +70,13 @@ impl Connection {
 }
 
 impl Reading {
+    pub(super) fn server(&self) -> &ServerAddress {
+        match &self.link {
+            ShortLink::Invitation(link) => &link.server,
+            ShortLink::Contact(link) => &link.server,
+        }
+    }
+
     pub(super) fn task(&self) -> Result<Task, ConnectionError> {
         let (server, entity_id, key, command) = match &self.link {
             ShortLink::Invitation(link) => {

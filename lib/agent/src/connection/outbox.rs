@@ -5,12 +5,12 @@
 
 use std::collections::VecDeque;
 
-use codec::{Encode as _, Malformed, Reader, Write};
+use codec::{Malformed, Reader, Write};
 use zeroize::Zeroizing;
 
 use super::fault::{ConnectionError, LoadError};
 use super::stored::{self, put_long, put_time, put_version, take_long, take_time};
-use crate::envelope::{AgentEnvelope, EnvelopeContent};
+use crate::envelope::AgentEnvelope;
 use crate::message::MessageBody;
 use crate::ratchet::MessageKey;
 use crate::time::Time;
@@ -92,16 +92,17 @@ impl Outgoing {
         }
     }
 
-    /// The envelope; `version` is the highest agent version that we speak.
-    pub(super) fn envelope(&self, version: u16) -> Result<Vec<u8>, ConnectionError> {
+    /// Appends the envelope to `out`; `version` is the highest agent version that we speak.
+    pub(super) fn put_envelope(&self, version: u16, out: &mut Vec<u8>) -> Result<(), ConnectionError> {
         match &self.content {
-            Content::Confirmation(envelope) => Ok(envelope.clone()),
+            Content::Confirmation(envelope) => out.put(envelope),
             Content::Message { key, plaintext, size, .. } => {
                 let key = MessageKey::from_stored(key).map_err(|_| ConnectionError::Library)?;
-                let encrypted = key.seal(plaintext, *size)?;
-                Ok(AgentEnvelope { version, content: EnvelopeContent::Message { encrypted } }.to_bytes())
+                AgentEnvelope::begin_message(version, out);
+                key.seal_into(plaintext, *size, out)?;
             }
         }
+        Ok(())
     }
 
     pub(super) fn to_stored(&self) -> Zeroizing<Vec<u8>> {

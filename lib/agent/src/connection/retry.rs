@@ -11,6 +11,9 @@ pub(super) enum Pace {
     Fast,
     /// The peer's queue is full; the peer will tell when it is not.
     Slow,
+    /// The server of a queue to delete cannot be reached. Tries are counted, so they must not follow each other so fast
+    /// that an outage of a minute uses them up.
+    Deletion,
 }
 
 impl Pace {
@@ -20,13 +23,14 @@ impl Pace {
         match self {
             Pace::Fast => (seconds(2), seconds(10), seconds(120)),
             Pace::Slow => (seconds(300), seconds(60), seconds(6 * 3600)),
+            Pace::Deletion => (seconds(300), Duration::MAX, seconds(300)),
         }
     }
 
     /// How old a message may become.
     pub(super) const fn patience(self) -> Duration {
         match self {
-            Pace::Fast => Duration::from_secs(2 * DAY),
+            Pace::Fast | Pace::Deletion => Duration::from_secs(2 * DAY),
             Pace::Slow => Duration::from_secs(7 * DAY),
         }
     }

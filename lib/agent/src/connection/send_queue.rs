@@ -1,14 +1,16 @@
 //! The queue through which a connection sends: the peer's, at the peer's server.
 
-use codec::{Encode, Malformed, Reader, Write};
-use crypto::dh::{SharedSecret, X25519PrivateKey};
+use codec::{Malformed, Reader, Write};
+use crypto::dh::{SharedSecret, X25519PrivateKey, X25519PublicKey};
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{BoxKey, Nonce, Random};
+use smp::address::ServerAddress;
 use smp::command::{Command, MessageFlags};
-use smp::envelope::{ClientMessage, Envelope, PrivateHeader, PublicHeader};
+use smp::envelope::{Envelope, PrivateHeader, PublicHeader};
 use smp::queue_address::{QueueInfo, QueueMode};
 
 use super::fault::ConnectionError;
+use super::outbox::Outgoing;
 use super::stored::{auth, put_auth_key, put_value, put_x25519, take_auth_key, take_shared, take_value, take_x25519};
 use super::task::Task;
 
@@ -32,9 +34,16 @@ pub(super) struct SendQueue {
     /// Kept for repeated confirmations, which must carry the same key.
     e2e_key: X25519PrivateKey,
     secret: SharedSecret,
+    /// The server refused our confirmation as coming from anybody: an earlier one, whose answer we did not get, may have
+    /// led the recipient to secure its queue for us. Not kept, because the server says so again.
+    secured_for_us: bool,
 }
 
 impl SendQueue {
+    pub(super) fn server(&self) -> &ServerAddress {
+        &self.info.address.server
+    }
+
     pub(super) fn new(info: QueueInfo, random: &mut dyn Random) -> Self {
         Self::with_key(info, Ed25519PrivateKey::generate(random), SendStatus::New, random)
     }
@@ -47,7 +56,7 @@ impl SendQueue {
     fn with_key(info: QueueInfo, auth_key: Ed25519PrivateKey, status: SendStatus, random: &mut dyn Random) -> Self {
         let e2e_key = X25519PrivateKey::generate(random);
         let secret = e2e_key.agree(&info.address.dh_key);
-        SendQueue { info, status, auth_key, e2e_key, secret }
+        SendQueue { info, status, auth_key, e2e_key, secret, secured_for_us: false }
     }
 
     /// Whether we secure the queue; otherwise its recipient does, with the key in our confirmation.
@@ -59,6 +68,13 @@ impl SendQueue {
         self.sender_secures() && self.status == SendStatus::New
     }
 
+    /// A confirmation was refused. Whether it may be accepted with our authorization.
+    pub(super) fn may_be_secured(&mut self) -> bool {
+        let untried = !self.sender_secures() && !self.secured_for_us;
+        self.secured_for_us |= untried;
+        untried
+    }
+
     pub(super) fn secure(&self) -> Result<Task, ConnectionError> {
         let key = auth(&self.auth_key).public().map_err(|_| ConnectionError::Library)?;
         Ok(self.task(true, Command::Skey(key)))
@@ -67,7 +83,8 @@ impl SendQueue {
     /// The first message: it carries our key, and the recipient may have to secure its queue for us.
     pub(super) fn send_confirmation(
         &self,
-        envelope: Vec<u8>,
+        message: &Outgoing,
+        agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
         let public = auth(&self.auth_key).public().map_err(|_| ConnectionError::Library)?;
@@ -75,26 +92,37 @@ impl SendQueue {
             true => PrivateHeader::Empty,
             false => PrivateHeader::SenderKey(public),
         };
-        let body = self.seal(true, ClientMessage { header, content: envelope }, random)?;
-        Ok(self.task(self.sender_secures(), Command::Send(MessageFlags { notify: true }, body)))
+        let body = self.seal(Some(self.e2e_key.public()), &header, message, agent, random)?;
+        let authorized = self.sender_secures() || self.secured_for_us;
+        Ok(self.task(authorized, Command::Send(MessageFlags { notify: true }, body)))
     }
 
     /// Any later message.
     pub(super) fn send(
         &self,
-        notify: bool,
-        envelope: Vec<u8>,
+        message: &Outgoing,
+        agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
-        let body = self.seal(false, ClientMessage { header: PrivateHeader::Empty, content: envelope }, random)?;
-        Ok(self.task(true, Command::Send(MessageFlags { notify }, body)))
+        let body = self.seal(None, &PrivateHeader::Empty, message, agent, random)?;
+        Ok(self.task(true, Command::Send(MessageFlags { notify: message.notify }, body)))
     }
 
-    fn seal(&self, first: bool, message: ClientMessage, random: &mut dyn Random) -> Result<Vec<u8>, ConnectionError> {
-        let sender_key = first.then(|| self.e2e_key.public());
+    fn seal(
+        &self,
+        sender_key: Option<X25519PublicKey>,
+        private: &PrivateHeader,
+        message: &Outgoing,
+        agent: u16,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, ConnectionError> {
         let header = PublicHeader { version: self.info.version, sender_key };
-        let envelope = Envelope::seal(header, &BoxKey::agreed(&self.secret), Nonce::random(random), &message);
-        Ok(envelope.map_err(|_| ConnectionError::Library)?.to_bytes())
+        let (key, nonce) = (BoxKey::agreed(&self.secret), Nonce::random(random));
+        let mut outcome = Ok(());
+        let put = |out: &mut Vec<u8>| outcome = message.put_envelope(agent, out);
+        let sealed = Envelope::seal_with(&header, &key, nonce, private, put);
+        outcome?;
+        sealed.map_err(|_| ConnectionError::Library)
     }
 
     fn task(&self, authorized: bool, command: Command) -> Task {
@@ -119,6 +147,7 @@ impl SendQueue {
             auth_key: take_auth_key(reader)?,
             e2e_key: take_x25519(reader)?,
             secret: take_shared(reader)?,
+            secured_for_us: false,
         })
     }
 }

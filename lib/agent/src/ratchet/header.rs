@@ -10,7 +10,7 @@
 //! middle of a connection: a first byte below 32 begins a length of two bytes, since no header is so short or so long.
 
 use codec::{Malformed, Reader, Write};
-use crypto::aead::{self, Sealed};
+use crypto::aead;
 use crypto::dh::X448PublicKey;
 
 use super::RatchetError;
@@ -114,17 +114,8 @@ impl<'a> EncryptedMessage<'a> {
     }
 }
 
-/// The message of a sealed body.
-pub(super) fn message(version: u16, whole_header: &[u8], body: &Sealed) -> Vec<u8> {
-    let size = whole_header.len().saturating_add(body.ciphertext.len()).saturating_add(2 + aead::TAG);
-    let mut out = Vec::with_capacity(size);
-    put_length(&mut out, version, whole_header);
-    out.put(&body.tag);
-    out.put(&body.ciphertext);
-    out
-}
-
-fn put_length(out: &mut Vec<u8>, version: u16, bytes: &[u8]) {
+/// A length and the bytes, in the form of a version.
+pub(super) fn put_length(out: &mut Vec<u8>, version: u16, bytes: &[u8]) {
     if version >= RATCHET_KEM { out.put_large(bytes) } else { out.put_short(bytes) }
 }
 

@@ -30,6 +30,8 @@ const TURN: u8 = b'T';
 const SKIPPED: u8 = b'S';
 /// More than a position takes.
 const SMALL_CAPACITY: usize = 128;
+/// What a message key takes beside its header: kind, version, key, IV, bound keys, length.
+const MESSAGE_KEY_FIXED: usize = 2 + 2 + 32 + 16 + ASSOCIATED + 2;
 /// More than a ratchet without skipped keys takes, so that writing does not move secrets around.
 const FIXED_CAPACITY: usize = 4_096;
 const SKIPPED_KEY: usize = 52;
@@ -141,7 +143,8 @@ fn open_part<T>(
 impl MessageKey {
     /// The bytes to keep, with the plaintext, until the message is sent.
     pub fn to_stored(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(FIXED_CAPACITY));
+        // Exact, because wiping what was never used takes time with every message.
+        let mut out = Zeroizing::new(Vec::with_capacity(MESSAGE_KEY_FIXED.saturating_add(self.header.len())));
         out.put(&[VERSION, MESSAGE_KEY]);
         out.put_u16(self.version);
         out.put(self.body.key.expose());

@@ -14,10 +14,10 @@ use super::{ClientError, Shared};
 /// A command with what it is about and what authorises it.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    pub(super) corr_id: Option<CorrId>,
-    pub(super) entity_id: EntityId,
-    pub(super) command: Command,
-    pub(super) key: Option<&'a AuthPrivateKey>,
+    pub(crate) corr_id: Option<CorrId>,
+    pub(crate) entity_id: EntityId,
+    pub(crate) command: Command,
+    pub(crate) key: Option<&'a AuthPrivateKey>,
 }
 
 impl<'a> Request<'a> {

@@ -14,7 +14,7 @@ use smp::transmission::{ServerTransmission, Session, encode_command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{Client, ClientError, ClientOptions, Event, Outgoing, Shared, Violation, Waiter, lock};
+use super::{Answer, Client, ClientError, ClientOptions, Event, Outgoing, Shared, Violation, Waiter, lock};
 use crate::block_stream::{PayloadReader, PayloadWriter};
 
 /// At most so much is put together before it is sent.
@@ -81,7 +81,7 @@ impl Run {
         };
         let _ = self.shared.end.set(end);
         for (_, waiter) in self.shared.pending().drain() {
-            let _ = waiter.response.send(Err(ClientError::OutcomeUnknown));
+            let _ = waiter.answer.send(Err(ClientError::OutcomeUnknown));
         }
         self.shared.events.finish();
     }
@@ -163,7 +163,7 @@ impl Shared {
     /// From now on the command may take effect. One whose response nobody wants is not remembered.
     fn expect(&self, corr_id: CorrId, waiter: Waiter) {
         let mut pending = self.pending();
-        if !waiter.response.is_closed() {
+        if !waiter.answer.is_unwanted() {
             pending.insert(corr_id, waiter);
             self.events.reconsider();
         }
@@ -183,7 +183,7 @@ impl Shared {
             None => transmission.response,
             Some(waiter) => {
                 let outcome = answer(&waiter.entity_id, &transmission);
-                match waiter.response.send(outcome) {
+                match waiter.answer.send(outcome) {
                     Err(Ok(response)) => Ok(response),
                     Ok(()) | Err(Err(_)) => return,
                 }
@@ -202,7 +202,7 @@ impl Shared {
         else {
             return false;
         };
-        let waiter = Waiter { entity_id: EntityId::default(), response: oneshot::channel().0 };
+        let waiter = Waiter { entity_id: EntityId::default(), answer: Answer::Caller(oneshot::channel().0) };
         pings.upgrade().is_some_and(|queue| queue.try_send(Outgoing { corr_id, transmission, waiter }).is_ok())
     }
 

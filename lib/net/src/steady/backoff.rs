@@ -22,19 +22,19 @@ impl Default for Backoff {
 
 /// Where in a series of failures we are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Delays {
+pub(crate) struct Delays {
     backoff: Backoff,
     next: Duration,
 }
 
 impl Delays {
-    pub(super) fn new(backoff: Backoff) -> Self {
+    pub(crate) fn new(backoff: Backoff) -> Self {
         Delays { backoff, next: backoff.first }
     }
 
     /// The delay after a connection that lasted for `lasted`. One that lasted longer than the delay before it counts
     /// as a success; a server that only just lets us in does not reset the series.
-    pub(super) fn after(&mut self, lasted: Duration, random: &mut dyn Random) -> Duration {
+    pub(crate) fn after(&mut self, lasted: Duration, random: &mut dyn Random) -> Duration {
         if lasted > self.next {
             self.next = self.backoff.first;
         }

@@ -1,6 +1,6 @@
 //! The task of a steady client: connect, serve, wait, and again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::dh::X25519PrivateKey;
@@ -16,6 +16,7 @@ use super::wishes::Wishes;
 use super::{Status, SteadyEvent, SteadyOptions};
 use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
 use crate::handshake::{ConnectError, connect};
+use crate::shared_random::SharedRandom;
 use crate::tls::Connector;
 
 /// As many subscriptions as surely fit a block.
@@ -31,16 +32,6 @@ pub(super) struct Supervisor {
     events: mpsc::Sender<SteadyEvent>,
 }
 
-/// One source for the supervisor and the clients it makes.
-#[derive(Clone)]
-struct SharedRandom(Arc<Mutex<Box<dyn Random + Send>>>);
-
-impl Random for SharedRandom {
-    fn fill(&mut self, out: &mut [u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill(out);
-    }
-}
-
 impl Supervisor {
     pub(super) fn new(
         address: ServerAddress,
@@ -51,7 +42,7 @@ impl Supervisor {
         status: watch::Sender<Status>,
         events: mpsc::Sender<SteadyEvent>,
     ) -> Self {
-        let random = SharedRandom(Arc::new(Mutex::new(random)));
+        let random = SharedRandom::new(random);
         Supervisor { address, connector, options, random, wishes, status, events }
     }
 
@@ -93,8 +84,8 @@ impl Supervisor {
     async fn serve(&self, client: Client, events: Events) -> Duration {
         let start = Instant::now();
         self.wishes.start_over();
-        self.tell(SteadyEvent::Connected { version: client.version() }).await;
         self.status.send_replace(Status::Connected(client.clone()));
+        self.tell(SteadyEvent::Connected { version: client.version() }).await;
         tokio::select! {
             () = self.forward(events) => {}
             () = self.subscribe(&client) => {}

@@ -27,6 +27,19 @@ impl Wishes {
         self.added.notify_one();
     }
 
+    /// Adds a queue that is subscribed to already, if `still` says that this holds for the current connection.
+    pub(super) fn add_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, still: impl FnOnce() -> bool) -> bool {
+        let mut state = self.state();
+        // Under the lock: a new connection makes everything due after this, or `still` knows of it.
+        let subscribed = still();
+        if !subscribed {
+            state.due.push_back(queue.clone());
+            self.added.notify_one();
+        }
+        state.wanted.insert(queue, Arc::new(key));
+        subscribed
+    }
+
     pub(super) fn remove(&self, queue: &RecipientId) {
         self.state().wanted.remove(queue);
     }

@@ -1,7 +1,7 @@
 //! `NEW`: creates a queue.
 
 use crypto::dh::{X25519PrivateKey, X25519PublicKey};
-use crypto::{ConstantTimeEq as _, Random};
+use crypto::{ConstantTimeEq as _, Random, Secret, hash};
 use smp::command::{BasicAuth, LinkData, NewQueue, QueueRequest};
 use smp::error::{CommandError, Error};
 use smp::id::{CorrId, LinkId, RecipientId, SenderId};
@@ -36,6 +36,34 @@ pub struct Created {
     pub dh_key: X25519PublicKey,
     /// Created along with it.
     pub link_data: Option<LinkData>,
+}
+
+/// What a server draws for a `NEW` that its client may repeat: the same for the same command, and known to nobody else.
+///
+/// So the repetition of a command, or the first one that arrives late after its repetition, agrees on the delivery secret
+/// that the client already has.
+pub struct Repeatable {
+    secret: Secret<32>,
+    command: Vec<u8>,
+    drawn: u8,
+}
+
+impl Repeatable {
+    /// For this command; `secret` is the server's own. `None` where the server makes a new queue for every command.
+    pub fn new(secret: &Secret<32>, corr_id: &CorrId, new: &NewQueue) -> Option<Self> {
+        let (QueueRequest::Messaging(Some(_)) | QueueRequest::Contact(Some(_))) = new.request.as_ref()? else {
+            return None;
+        };
+        let command = [corr_id.as_bytes(), new.dh_key.as_bytes(), &new.recipient_key.to_der()].concat();
+        Some(Repeatable { secret: secret.clone(), command, drawn: 0 })
+    }
+}
+
+impl Random for Repeatable {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.drawn = self.drawn.wrapping_add(1);
+        hash::hkdf_sha512_into(&[self.drawn], self.secret.expose(), &self.command, out);
+    }
 }
 
 /// Decides on the command and draws the IDs that are the server's choice. Whether those that are the client's choice
@@ -74,8 +102,9 @@ pub fn new(corr_id: &CorrId, new: NewQueue, now: i64, random: &mut dyn Random) -
 /// What a repeated `NEW` does to the queue that the first one made, whose answer may have been lost on the way.
 ///
 /// The author is recognised by the queue's key, which authorised the command, and by the link, which only it can have
-/// made. The server's half of the delivery secret was not kept, so the secret is agreed anew; that is harmless only
-/// while nothing has happened to the queue. Everything else is the conflict that it is for other servers.
+/// made. The server's half of the delivery secret was not kept; it is the same again ([`Repeatable`]), unless the server
+/// was restarted meanwhile. Then the secret is agreed anew, which is harmless only while nothing has happened to the
+/// queue. Everything else is the conflict that it is for other servers.
 pub fn repeat(existing: &Queue, created: Created) -> Result<Vec<Change>, Error> {
     let Created { queue, link_data: Some(data), .. } = created else { return Err(Error::Auth) };
     let (Some(link), Some(wanted)) = (existing.link.as_deref(), queue.link.as_deref()) else {
@@ -163,6 +192,35 @@ mod tests {
         let secret = again.queue.delivery_secret.clone();
         let changes = vec![Change::Rekeyed(secret), Change::LinkSet(link_id(7), link_data(1, 2))];
         assert_eq!(repeat(&contact(7, 1).queue, again), Ok(changes));
+    }
+
+    #[test]
+    fn what_is_drawn_for_a_repeatable_new_depends_on_all_of_it_and_on_the_server() {
+        let key = |byte| X25519PrivateKey::from_bytes([byte; 32]).public();
+        let link = Some(QueueRequest::Messaging(Some((SenderId::from([1; 24]), link_data(1, 2)))));
+        let command = |dh_key, recipient, request| NewQueue {
+            recipient_key: auth_key(recipient),
+            dh_key: key(dh_key),
+            basic_auth: None,
+            subscribe: true,
+            request,
+            notifier: None,
+        };
+        let draw = |secret, corr_id, dh_key, recipient| {
+            let command = command(dh_key, recipient, link.clone());
+            let mut source =
+                Repeatable::new(&Secret::new([secret; 32]), &CorrId::from([corr_id; 24]), &command).unwrap();
+            let two: [[u8; 24]; 2] = [crypto::random::array(&mut source), crypto::random::array(&mut source)];
+            two
+        };
+        let [first, second] = draw(1, 1, 1, 1);
+        assert_ne!(first, second);
+        assert_eq!(draw(1, 1, 1, 1), [first, second]);
+        for other in [draw(2, 1, 1, 1), draw(1, 2, 1, 1), draw(1, 1, 2, 1), draw(1, 1, 1, 2)] {
+            assert!(!other.contains(&first) && !other.contains(&second));
+        }
+        let plain = command(1, 1, Some(QueueRequest::Messaging(None)));
+        assert!(Repeatable::new(&Secret::new([1; 32]), &corr_id(), &plain).is_none());
     }
 
     #[test]

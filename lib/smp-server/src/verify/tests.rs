@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crypto::authorize::AuthPrivateKey;
+use crypto::authorize::{AuthPrivateKey, AuthPublicKey};
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey};
 use smp::command::MessageFlags;
 use smp::id::LinkId;

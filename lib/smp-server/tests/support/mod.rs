@@ -63,11 +63,13 @@ impl Server {
 
     pub(crate) async fn start_with(config: Config) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(folder, identity(), Arc::new(AtomicI64::new(START)), config).await
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_in(folder, anywhere, identity(), Arc::new(AtomicI64::new(START)), config).await
     }
 
     async fn start_in(
         folder: Arc<tempfile::TempDir>,
+        address: SocketAddr,
         identity: ServerIdentity,
         clock: Arc<AtomicI64>,
         config: Config,
@@ -75,7 +77,7 @@ impl Server {
         let store = Arc::new(SqliteStore::open(&folder.path().join("smp.sqlite")).unwrap());
         let config = Config { clock: Clock::Manual(clock.clone()), ..config };
         let state = State::load(store.clone(), config).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = Acceptor::new(identity.clone()).unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -92,14 +94,14 @@ impl Server {
         in_time(self.task.take().unwrap()).await.unwrap();
     }
 
-    /// The same server again, from what it left on disk.
+    /// The same server again at the same address, from what it left on disk.
     pub(crate) async fn restart(self) -> Self {
         self.restart_with(config()).await
     }
 
     pub(crate) async fn restart_with(mut self, config: Config) -> Self {
         self.stop().await;
-        let Server { folder, identity, clock, state, store, .. } = self;
+        let Server { folder, address, identity, clock, state, store, .. } = self;
         drop(state);
         // A look for expired messages, on a thread of its own, may still use it.
         in_time(async {
@@ -109,7 +111,7 @@ impl Server {
         })
         .await;
         drop(store);
-        Self::start_in(folder, identity, clock, config).await
+        Self::start_in(folder, address, identity, clock, config).await
     }
 
     pub(crate) fn advance(&self, seconds: i64) {

@@ -1,0 +1,45 @@
+//! What the agent's task has taken in and not worked on yet.
+
+use agent::connection::keep::{ConnectionId, Record};
+use agent::connection::{Outcome, TaskId};
+use tokio::sync::oneshot;
+
+use super::AgentError;
+use super::request::Request;
+use super::servers::ServerKey;
+use super::table::Slot;
+use crate::client::Collected;
+use crate::steady::SteadyEvent;
+
+/// Connections as they are kept, for whoever wanted them loaded.
+pub(super) struct Loaded {
+    pub(super) records: Result<Vec<(ConnectionId, Vec<Record>)>, AgentError>,
+    pub(super) answer: oneshot::Sender<Loads>,
+}
+
+/// What became of connections that were to be loaded.
+pub(super) type Loads = Result<Vec<(ConnectionId, Result<(), AgentError>)>, AgentError>;
+
+/// What waits for the next round.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub(super) requests: Vec<Request>,
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) collected: Vec<Collected>,
+    pub(super) heard: Vec<(ServerKey, SteadyEvent)>,
+    /// Outcomes of tasks that never reached a server.
+    pub(super) outcomes: Vec<(Slot, TaskId, Outcome)>,
+    /// A timer went off.
+    pub(super) tick: bool,
+}
+
+impl Inbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+            && self.loaded.is_empty()
+            && self.collected.is_empty()
+            && self.heard.is_empty()
+            && self.outcomes.is_empty()
+            && !self.tick
+    }
+}

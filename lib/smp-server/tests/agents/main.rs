@@ -1,0 +1,16 @@
+//! Agents of `net` with records in `store`, connected through servers in this process: everything from the application
+//! to the disk, on both sides.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+mod user;
+
+mod talking;
