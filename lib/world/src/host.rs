@@ -80,6 +80,8 @@ impl Active {
 #[derive(Default)]
 pub(crate) struct Uplink {
     pub(crate) state: UplinkState,
+    /// How often connecting has failed.
+    pub(crate) failures: u32,
     /// Tasks that wait for the session.
     pub(crate) held: Vec<(String, TaskId, Task)>,
 }

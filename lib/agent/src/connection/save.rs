@@ -59,9 +59,13 @@ impl Connection {
         keys
     }
 
-    /// Ends the connection: every record goes.
+    /// Ends the connection: every record goes, also of what was removed in this step.
     pub(super) fn remove_all(&mut self) {
-        let keys = self.record_keys();
+        let mut keys = self.record_keys();
+        let dirty = std::mem::take(&mut self.dirty);
+        keys.extend(dirty.outgoing.into_iter().map(RecordKey::Outgoing));
+        keys.extend(dirty.awaited.into_iter().map(RecordKey::Awaited));
+        keys.extend(dirty.requests.into_iter().map(RecordKey::Request));
         self.phase = Phase::Over;
         self.incoming = None;
         self.unheard = Unheard::default();

@@ -352,6 +352,7 @@ impl<A: Application> World<A> {
                 let uplink = memory.uplinks.get_mut(&server).expect("an uplink");
                 let up = Uplinked { session, terms, waiting: Default::default(), subscribed: Default::default() };
                 uplink.state = UplinkState::Up(Box::new(up));
+                uplink.failures = 0;
                 let held = std::mem::take(&mut uplink.held);
                 self.come_up(host, server, held);
             }
@@ -386,7 +387,9 @@ impl<A: Application> World<A> {
         let uplink = memory.uplinks.get_mut(&server).expect("an uplink");
         uplink.state = UplinkState::Connecting;
         let held = std::mem::take(&mut uplink.held);
-        let at = self.after(|chaos| 1_000..=3_000 + chaos.latency.end());
+        uplink.failures = (uplink.failures + 1).min(8);
+        let pause = 1_000 << uplink.failures;
+        let at = self.after(|chaos| pause / 2..=pause + chaos.latency.end());
         self.agenda.add(at, Happening::Connect { host, life, server });
         for (name, id, _) in held {
             if self.lives(host, life) {

@@ -2,7 +2,10 @@
 //! servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod ending;
 mod handshake;
+mod messages;
+mod persist_points;
 mod schedules;
 mod support;
 mod talker;

@@ -21,7 +21,7 @@ use crate::talker::{Part, Planned, Role, Talker};
 /// How many schedules an ordinary run of the tests tries.
 const SAMPLE: u64 = 200;
 /// How many are tried to find out that something is broken.
-const BROKEN_SAMPLE: u64 = 40;
+const BROKEN_SAMPLE: u64 = 16;
 
 /// What happens in every sample that is worth something.
 const EXPECTED: [&str; 13] = [
@@ -50,7 +50,7 @@ pub(crate) struct Schedule {
 
 /// How the connection ends.
 #[derive(Debug, Clone, Copy)]
-enum Ending {
+pub(crate) enum Ending {
     Suspend,
     Delete(Delivery),
 }
@@ -153,8 +153,13 @@ impl Schedule {
         };
         let host = part(role, 1, servers[0], "host");
         let guest = part(Role::Guest, 0, servers[1], "guest");
-        world.note(format_args!("{:?}, {:?}, quota {quota}", host.role, ending));
-        for part in [&host, &guest] {
+        Self::of(world, servers, [host, guest], ending)
+    }
+
+    /// Two hosts with these parts.
+    pub(crate) fn of(mut world: World<Talker>, servers: [ServerId; 2], parts: [Part; 2], ending: Ending) -> Self {
+        world.note(format_args!("{ending:?}"));
+        for part in &parts {
             world.note(format_args!(
                 "{:?} with {:?}, sender secures {}, {} messages, receipts {}",
                 part.role,
@@ -164,7 +169,8 @@ impl Schedule {
                 part.gives_receipts
             ));
         }
-        let hosts = [world.add_host("host", Talker::new(host)), world.add_host("guest", Talker::new(guest))];
+        let [host, guest] = parts.map(Talker::new);
+        let hosts = [world.add_host("host", host), world.add_host("guest", guest)];
         Schedule { world, hosts, servers, ending }
     }
 

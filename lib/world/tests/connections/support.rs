@@ -90,17 +90,30 @@ impl Pair {
     /// Both are connected, and have heard so.
     pub(crate) fn connected(terms: Terms) -> Self {
         let mut pair = Pair::new(terms);
-        let link = pair.invite();
-        pair.join(link);
-        pair.run();
-        pair.allow();
-        pair.run();
-        for side in [pair.alice, pair.bob] {
-            let events = pair.events(side);
-            assert!(events.iter().any(|event| matches!(event, Event::Connected { .. })), "{side:?}: {events:?}");
-            pair.step(side, |connection, _| connection.heard());
-        }
+        pair.connect();
         pair
+    }
+
+    /// From nothing to connected.
+    pub(crate) fn connect(&mut self) {
+        let link = self.invite();
+        self.join(link);
+        self.run();
+        self.allow();
+        self.run();
+        for side in [self.alice, self.bob] {
+            let events = self.events(side);
+            assert!(events.iter().any(|event| matches!(event, Event::Connected { .. })), "{side:?}: {events:?}");
+            self.step(side, |connection, _| connection.heard());
+        }
+    }
+
+    /// A second connection between the same two; the first one is returned.
+    pub(crate) fn connect_again(&mut self) -> [Side; 2] {
+        let first = [self.alice, self.bob];
+        (self.alice.name, self.bob.name) = ("bob, again", "alice, again");
+        self.connect();
+        first
     }
 
     pub(crate) fn plan(&self, side: Side) -> QueuePlan {
@@ -224,9 +237,18 @@ impl Pair {
 
     /// The messages that a side is told now, each acknowledged before the next, until no more come.
     pub(crate) fn take_messages(&mut self, side: Side) -> Vec<ReceivedMessage> {
+        self.take_messages_while(side, Self::run)
+    }
+
+    /// The same, waiting so long for each although not everything comes to rest.
+    pub(crate) fn take_messages_for(&mut self, side: Side, patience: Duration) -> Vec<ReceivedMessage> {
+        self.take_messages_while(side, |pair| pair.run_for(patience))
+    }
+
+    fn take_messages_while(&mut self, side: Side, wait: impl Fn(&mut Self)) -> Vec<ReceivedMessage> {
         let mut taken: BTreeMap<i64, ReceivedMessage> = BTreeMap::new();
         loop {
-            self.run();
+            wait(self);
             let messages = only_messages(self.events(side));
             if messages.is_empty() {
                 return taken.into_values().collect();
