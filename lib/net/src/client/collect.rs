@@ -51,10 +51,7 @@ impl Entry {
         self.collector.as_ref().is_none_or(|collector| collector.0.is_closed())
     }
 
-    pub(super) fn send(
-        mut self,
-        outcome: Result<Response, ClientError>,
-    ) -> Result<(), Result<Response, ClientError>> {
+    pub(super) fn send(mut self, outcome: Result<Response, ClientError>) -> Result<(), Result<Response, ClientError>> {
         let Some(collector) = self.collector.take() else { return Err(outcome) };
         let collected = Collected { number: self.number, outcome };
         collector.0.send(collected).map_err(|unwanted| unwanted.0.outcome)
