@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod documents;
+pub mod owning;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,15 +3,16 @@
 mod args;
 mod server;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
+use agent::time::{Env, Time};
 use args::Args;
 use cli::{Code, Context, Either, Error, OrError as _, Shape, State, Step, Tool};
 use group::document::GroupState;
 use group::identity::OwnerIdentity;
-use group::step::link_create::{
-    GroupContents, GroupLink, GroupLinkRequest, LinkCreateError, PreparedGroupLink, QueueAccess,
-};
+use group::owner::{GroupOwner, Outcome, Task, TaskId};
+use group::step::link_create::{GroupLinkRequest, PreparedGroupLink, QueueAccess};
 use grp::Dialler;
 use grp::documents::{Group, Owner};
 
@@ -67,9 +68,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<Group, Error> {
                 args.refuse_new("the link is prepared")?;
                 create(&args, *prepared, &state, ctx)
             }
-            GroupState::Created(link) => {
+            GroupState::Created(owner) => {
                 args.refuse_new("the link was created")?;
-                if args.update { update(&args, *link, &state, ctx) } else { Ok(Group((&*link).into())) }
+                if args.update { update(&args, *owner, &state, ctx) } else { Ok(Group((&*owner).into())) }
             }
         },
     }
@@ -105,30 +106,35 @@ fn create(args: &Args, prepared: PreparedGroupLink, state: &State, ctx: &mut Con
     Ok(document)
 }
 
-fn update(args: &Args, link: GroupLink, state: &State, ctx: &mut Context) -> Result<Group, Error> {
-    let Some(QueueAccess { recipient_id, .. }) = link.queue().access.clone() else {
+fn update(args: &Args, mut owner: GroupOwner, state: &State, ctx: &mut Context) -> Result<Group, Error> {
+    let Some(QueueAccess { recipient_id, .. }) = owner.link().queue().access.clone() else {
         return Err(Error::new(Code::FieldInvalid, "queue.recipient_id: missing, so the link cannot be changed")
             .hint("use the document of the run that created the link"));
     };
-    let before = link.group().contents().clone();
-    let contents = GroupContents {
-        profile: args.profile.apply(before.profile)?,
-        member_count: args.member_count.unwrap_or(before.member_count),
-        relays: before.relays,
-    };
-    let step = format!("link_update_{}", link.group().written().version);
-    let link = link.update(contents, ctx.random(&step).as_mut()).map_err(profile_error)?;
-    let document = Group((&link).into());
-    state.save(&document)?;
+    let before = owner.link().group().contents().clone();
+    let profile = args.profile.apply(before.profile)?;
+    let member_count = args.member_count.unwrap_or(before.member_count);
+    let mut random = ctx.random(&format!("link_update_{}", owner.link().group().written().version));
+    let mut env = Env { now: Time::from_millis(ctx.now().saturating_mul(1000)), random: random.as_mut() };
+    owner.set_contents(profile, member_count, &mut env).map_err(profile_error)?;
+    state.save(&Group((&owner).into()))?;
+    let write = owner.task(&TaskId::WriteLink).or_error(Code::Bug)?;
+    let link = owner.link();
     let server = link.group().server().address.clone();
     let _progress = ctx.progress(format!("updating the link on {server}"));
     let dialler = Dialler::new(ctx, OWNER, "connect", args.timeout);
-    let outcome = cli::block_on(server::update(&link, &recipient_id, dialler));
+    let outcome = cli::block_on(server::update(link, &recipient_id, dialler));
     trace(ctx, "link_update", &server.to_string(), outcome.as_ref().err());
-    outcome.map(|()| document)
+    outcome?;
+    if let Task::WriteLink(write) = write {
+        owner.finish(&TaskId::WriteLink, Outcome::Written(write.version), &mut env).or_error(Code::Bug)?;
+    }
+    let document = Group((&owner).into());
+    state.save(&document)?;
+    Ok(document)
 }
 
-fn profile_error(error: LinkCreateError) -> Error {
+fn profile_error(error: impl Display) -> Error {
     Error::new(Code::Usage, error).at("profile")
 }
 

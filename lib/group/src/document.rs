@@ -6,12 +6,23 @@
 //!
 //! A document is outside data like any other: turning it back into typed values checks that its parts belong together.
 
+mod connections;
 mod group;
+mod group_status;
 mod owner;
+mod relay_record;
 mod verified_link;
 
-pub use group::{GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument};
+pub use connections::ConnectionRecords;
+pub use group::{
+    GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
+};
+pub use group_status::{GroupStatusDocument, RelayStatusDocument};
 pub use owner::OwnerDocument;
+pub use relay_record::{
+    DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
+    RelayRecordDocument,
+};
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
 };
@@ -27,11 +38,11 @@ pub struct Inconsistent {
 }
 
 impl Inconsistent {
-    fn new(field: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(field: &'static str, reason: impl ToString) -> Self {
         Inconsistent { field, reason: reason.to_string() }
     }
 }
 
-fn require(holds: bool, field: &'static str, reason: &str) -> Result<(), Inconsistent> {
+pub(crate) fn require(holds: bool, field: &'static str, reason: &str) -> Result<(), Inconsistent> {
     if holds { Ok(()) } else { Err(Inconsistent::new(field, reason)) }
 }

@@ -26,6 +26,7 @@
 //! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
 //! | [`security_code`] | the number that two members compare |
 //! | [`extension`] | what we do beyond the protocol |
+//! | [`owner`] | the owner of a group: invites relays, checks them, publishes them, removes them |
 //! | [`version`], [`limits`] | what we speak, and how long things may be |
 //! | [`step`] | the steps of the protocol, one file for each |
 //! | [`document`] | the JSON documents that carry state from step to step |
@@ -51,6 +52,7 @@ pub mod limits;
 pub mod member;
 pub mod message;
 pub mod message_id;
+pub mod owner;
 pub mod preferences;
 pub mod profile;
 pub mod roster;

@@ -3,6 +3,7 @@
 use agent::full_link::FullLink;
 use agent::short_link::ShortLink;
 use codec::VersionRange;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -65,8 +66,8 @@ pub struct MemberIdRole {
     pub member_role: Role,
 }
 
-/// What a member says about itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What a member says about itself
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberProfile {
     /// Short name.

@@ -8,14 +8,17 @@ use crypto::dh::{X25519PrivateKey, X25519PublicKey};
 use crypto::sign::Ed25519PrivateKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use smp::address::{ServerAddress, ServerWithPassword};
 use smp::command::{BasicAuth, LinkData};
 use smp::id::{CorrId, RecipientId};
 
-use super::{Inconsistent, OwnerDocument, require};
+use super::{ConnectionRecords, Inconsistent, OwnerDocument, PersonaDocument, RelayRecordDocument, require};
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, OwnerIdentity};
+use crate::owner::{GroupOwner, Kept};
 use crate::profile::GroupProfile;
+use crate::roster::Roster;
 use crate::step::link_create::{
     CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueAccess, QueueKeys, WrittenData,
 };
@@ -40,6 +43,19 @@ pub struct GroupDocument {
     pub member_count: u64,
     /// The relays that serve the group
     pub relays: Vec<RelayDocument>,
+    /// Every relay that was invited, and how far it is
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relay_records: Vec<RelayRecordDocument>,
+    /// How the owner appears to relays, once it invited one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persona: Option<PersonaDocument>,
+    /// The members with rights, if there ever were any
+    #[serde(default, skip_serializing_if = "is_empty")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub roster: Roster,
+    /// Secret: what the connections with relays need to go on
+    #[serde(default, skip_serializing_if = "ConnectionRecords::is_empty")]
+    pub connections: ConnectionRecords,
     /// The owner and all keys of the group
     pub owner: OwnerDocument,
     /// The queue behind the link
@@ -113,6 +129,16 @@ pub struct QueueDocument {
 #[serde(transparent)]
 pub struct ServerPassword(String);
 
+impl ServerPassword {
+    pub(crate) fn new(text: &str) -> Self {
+        ServerPassword(text.to_owned())
+    }
+
+    pub(crate) fn parse(&self, field: &'static str) -> Result<BasicAuth, Inconsistent> {
+        BasicAuth::new(&self.0).ok_or(Inconsistent::new(field, "not a password"))
+    }
+}
+
 impl std::fmt::Debug for ServerPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
@@ -132,6 +158,16 @@ pub struct LinkDataDocument {
     #[serde(with = "unpadded")]
     #[schemars(with = "Base64Url")]
     pub user: Vec<u8>,
+    /// The version that the server is known to have, if that is an older one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<u64>,
+    /// The version with a profile that relays are still to be told of
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold_profile: Option<u64>,
+}
+
+fn is_empty(roster: &Roster) -> bool {
+    *roster == Roster::default()
 }
 
 impl GroupDocument {
@@ -145,6 +181,8 @@ impl GroupDocument {
         "queue.recipient_private_key",
         "queue.delivery_private_key",
         "queue.recipient_id",
+        "persona.server_password",
+        "connections",
     ];
 }
 
@@ -154,7 +192,7 @@ pub enum GroupState {
     /// The link is to be created.
     Prepared(Box<PreparedGroupLink>),
     /// The link exists.
-    Created(Box<GroupLink>),
+    Created(Box<GroupOwner>),
 }
 
 impl From<&PreparedGroupLink> for GroupDocument {
@@ -169,6 +207,15 @@ impl From<&GroupLink> for GroupDocument {
     }
 }
 
+impl From<&GroupOwner> for GroupDocument {
+    fn from(owner: &GroupOwner) -> Self {
+        let Kept { confirmed, untold_profile, persona, roster, relays, connections } = Kept::from(owner);
+        let document = GroupDocument::from(owner.link());
+        let link_data = LinkDataDocument { confirmed, untold_profile, ..document.link_data };
+        GroupDocument { relay_records: relays, persona, roster, connections, link_data, ..document }
+    }
+}
+
 fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
     let GroupContents { profile, member_count, relays } = group.contents.clone();
     GroupDocument {
@@ -178,12 +225,18 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         profile,
         member_count,
         relays: relays.into_iter().map(|link| RelayDocument { link }).collect(),
+        relay_records: Vec::new(),
+        persona: None,
+        roster: Roster::default(),
+        connections: ConnectionRecords::default(),
         owner: OwnerDocument::from(&group.owner),
         queue: queue_document(group, queue.and_then(|queue| queue.access.as_ref())),
         link_data: LinkDataDocument {
             version: group.written.version,
             fixed: group.written.data.fixed.clone(),
             user: group.written.data.user.clone(),
+            confirmed: None,
+            untold_profile: None,
         },
         prepared_at: group.prepared_at,
         created_at: queue.map(|queue| queue.created_at),
@@ -193,7 +246,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
 fn queue_document(group: &OwnGroup, access: Option<&QueueAccess>) -> QueueDocument {
     QueueDocument {
         server: group.server.address.clone(),
-        server_password: group.server.password.as_ref().map(|password| ServerPassword(password.expose().to_owned())),
+        server_password: group.server.password.as_ref().map(ServerPassword::from),
         correlation_id: group.link.corr_id().clone(),
         queue_private_key: group.link.queue_key().clone(),
         recipient_private_key: group.keys.recipient_key.clone(),
@@ -208,11 +261,20 @@ impl TryFrom<GroupDocument> for GroupState {
 
     fn try_from(document: GroupDocument) -> Result<Self, Inconsistent> {
         let queue = created_queue(&document)?;
+        let kept = Kept {
+            confirmed: document.link_data.confirmed,
+            untold_profile: document.link_data.untold_profile,
+            persona: document.persona.clone(),
+            roster: document.roster.clone(),
+            relays: document.relay_records.clone(),
+            connections: document.connections.clone(),
+        };
         let prepared = PreparedGroupLink(own_group(document)?);
-        Ok(match queue {
-            None => GroupState::Prepared(Box::new(prepared)),
-            Some(queue) => GroupState::Created(Box::new(GroupLink { group: prepared.0, queue })),
-        })
+        match queue {
+            None if kept.relays.is_empty() => Ok(GroupState::Prepared(Box::new(prepared))),
+            None => Err(Inconsistent::new("relay_records", "the link was not created yet")),
+            Some(queue) => Ok(GroupState::Created(Box::new(kept.restore(GroupLink { group: prepared.0, queue })?))),
+        }
     }
 }
 
@@ -283,9 +345,7 @@ fn own_server(queue: &QueueDocument, fixed: &OwnFixedData) -> Result<ServerWithP
     require(*address == queue.server, "queue.server", "not the server in the link")?;
     let password = match &queue.server_password {
         None => None,
-        Some(ServerPassword(text)) => {
-            Some(BasicAuth::new(text).ok_or(Inconsistent::new("queue.server_password", "not a password"))?)
-        }
+        Some(password) => Some(password.parse("queue.server_password")?),
     };
     Ok(ServerWithPassword { address: queue.server.clone(), password })
 }

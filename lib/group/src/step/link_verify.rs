@@ -222,6 +222,26 @@ impl LinkVerification {
     }
 }
 
+/// Checks one relay link that the group link need not list yet. Answers with the first check that failed.
+pub fn verify_relay_link(
+    link: ContactShortLink,
+    retrieved: &RetrievedLinkData,
+    group_id: GroupId,
+) -> Result<VerifiedRelay, Check> {
+    let text = link.to_string();
+    let mut checks = Checklist::of_relay(text.clone());
+    let relay = check_relay(&mut checks, link, Ok(retrieved.clone()), group_id);
+    let failed = checks.complete(&RELAY_CHECKS).into_iter().find(|check| check.result == CheckResult::Failed);
+    match (relay, failed) {
+        (Some(relay), None) => Ok(relay),
+        (_, Some(failed)) => Err(failed),
+        // No relay without a failure: there is always a reason.
+        (None, None) => {
+            Err(Check { name: CheckName::Retrieved, relay: Some(text), result: CheckResult::Failed, detail: None })
+        }
+    }
+}
+
 /// Opens link data and makes the checks that are the same for all links; each of them gets its line.
 fn check_link_data(
     checks: &mut Checklist,

@@ -1,0 +1,195 @@
+//! The relays of a group in its document: how far each of them is, and what is still to be done.
+
+use agent::short_link::ContactShortLink;
+use codec::VersionRange;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smp::address::ServerAddress;
+
+use super::group::ServerPassword;
+use crate::binding::GroupBinding;
+use crate::bytes::{Base64Url, text_form, text_form_option, unpadded, unpadded_option};
+use crate::identity::{MemberId, RelayPublicKey};
+use crate::member::MemberProfile;
+use crate::message_id::MessageId;
+use crate::owner::{ActiveStage, Status, StatusChange};
+use crate::roster::RosterVersion;
+use crate::user_data::RelayProfile;
+
+/// How the owner appears to the relays of this group, and to no others
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PersonaDocument {
+    /// What relays are told about the owner, with the field names of the chat protocol
+    pub profile: MemberProfile,
+    /// Where queues for messages from relays are
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub server: ServerAddress,
+    /// Secret: lets its holder create queues on the server
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_password: Option<ServerPassword>,
+}
+
+/// One invitation of one relay
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RelayRecordDocument {
+    /// The relay's name in the group
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub relay_id: MemberId,
+    /// The relay address
+    #[serde(with = "text_form")]
+    #[schemars(with = "String")]
+    pub address: ContactShortLink,
+    /// How far the relay is
+    pub status: Status,
+    /// What an active relay knows of being listed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<ActiveStage>,
+    /// Why it is inactive or rejected
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonCode>,
+    /// The reason in the relay's words, or in those of whatever found it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_detail: Option<String>,
+    /// What stands in the way
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The relay link, exactly as the relay wrote it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_link: Option<String>,
+    /// Ed25519; checks what the relay signs. Present once the relay link passed every check
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub public_key: Option<RelayPublicKey>,
+    /// How firmly the relay link belongs to the group
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_by: Option<GroupBinding>,
+    /// What the relay says about itself, with the field names of the chat protocol
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<RelayProfile>,
+    /// Versions of the chat protocol that the relay speaks
+    #[serde(default, with = "text_form_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub versions: Option<VersionRange>,
+    /// Where the relay shows groups as web pages
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_domain: Option<String>,
+    /// What the relay does beyond the protocol
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+    /// The version of the roster that the relay acknowledged
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>")]
+    pub roster_version: Option<RosterVersion>,
+    /// Whether the relay admits members, if it said so
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepting: Option<bool>,
+    /// The local name of the connection with the relay
+    pub connection: String,
+    /// How far the connection with a relay is that accepted
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<HandshakeDocument>,
+    /// How often the relay was asked again
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+    /// Whether it is to be asked again
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ask_again: bool,
+    /// What is still to be said to the relay, in this order
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_say: Vec<OwedDocument>,
+    /// What is still to be said to a relay that is inactive or rejected
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parting: Option<PartingDocument>,
+    /// Connections that are still to be deleted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_delete: Vec<DiscardedDocument>,
+    /// All changes of the status
+    pub history: Vec<StatusChange>,
+}
+
+/// Why a relay is inactive or rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// Inactive: the owner gave it up before it was listed
+    Cancelled,
+    /// Inactive: the owner removed it and told it
+    Removed,
+    /// Inactive: the owner removed it without telling it
+    RemovedUnnotified,
+    /// Inactive: it left by itself
+    Left,
+    /// Inactive: the link was published without it
+    Unlisted,
+    /// Inactive: the connection with it is lost
+    ConnectionLost,
+    /// Rejected: it refused
+    Refused,
+    /// Rejected: its address is none
+    Address,
+    /// Rejected: it answered with something else than yes or no
+    Answer,
+    /// Rejected: its relay link does not say what it must
+    RelayLink,
+    /// Rejected: it does not take the roster
+    Roster,
+}
+
+/// How far a connection with a relay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandshakeDocument {
+    /// The relay waits for the owner's word
+    Answered,
+    /// It has it, or will
+    Allowed,
+    /// Both sides can talk
+    Connected,
+}
+
+/// What is still to be said to a relay that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartingDocument {
+    /// That its refusal was heard
+    Allow,
+    /// What there is to say
+    Say,
+}
+
+/// Something to say
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwedDocument {
+    /// The name of the message
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub message_id: MessageId,
+    /// The event: `x.grp.roster`, `x.grp.info`, `x.grp.relay.new`, `x.grp.mem.del` or `x.grp.relay.ctl`
+    pub event: String,
+    /// The relay that it is about
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub about: Option<MemberId>,
+    /// The command, if it is one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// A connection that is to be deleted
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiscardedDocument {
+    /// Its local name
+    pub connection: String,
+    /// Whether messages that wait are delivered first
+    pub deliver: bool,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}

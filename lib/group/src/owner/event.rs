@@ -1,0 +1,64 @@
+//! What an owner is told about its relays.
+
+use super::status::{ActiveStage, Status};
+use crate::event::RelayCapabilities;
+use crate::identity::MemberId;
+
+/// Something that happened. Whatever must be done about it, a task does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A relay came to another status.
+    Status {
+        /// Which relay.
+        relay: MemberId,
+        /// The new status.
+        status: Status,
+        /// Of active relays.
+        stage: Option<ActiveStage>,
+    },
+    /// Something stands in the way; it is tried again, or the owner has to decide.
+    Problem {
+        /// With which relay.
+        relay: MemberId,
+        /// What.
+        problem: String,
+    },
+    /// A relay sent something that is dropped.
+    Dropped {
+        /// Which relay.
+        relay: MemberId,
+        /// Why.
+        reason: String,
+    },
+    /// A relay can do something else than before.
+    Capabilities {
+        /// Which relay.
+        relay: MemberId,
+        /// What it can do now.
+        capabilities: RelayCapabilities,
+    },
+    /// A relay says whether it admits members.
+    Accepting {
+        /// Which relay.
+        relay: MemberId,
+        /// Whether it does.
+        accepting: bool,
+    },
+    /// An active relay does not take a roster; it keeps the one before.
+    RosterRefused {
+        /// Which relay.
+        relay: MemberId,
+        /// What it says.
+        error: String,
+    },
+    /// The server has the link data of this version.
+    LinkWritten {
+        /// The version.
+        version: u64,
+    },
+    /// The link data cannot be written, or not now.
+    LinkNotWritten {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,205 @@
+//! What becomes of tasks.
+
+use agent::connection::Delivery;
+use agent::link_read::RetrievedLinkData;
+use agent::time::{Env, Time};
+
+use super::address::CheckedAddress;
+use super::admission::admit;
+use super::due::{answer, to_ask};
+use super::outgoing::Say;
+use super::retry::Retry;
+use super::stage::{Accepted, Active, Handshake, Invited, New, Parting, Stage};
+use super::status::{ActiveStage, InactiveReason, RejectedReason};
+use super::task::{Outcome, TaskId};
+use super::text::shown;
+use super::{ConnectionName, Event, GroupOwner, OwnerError};
+use crate::identity::MemberId;
+use crate::message_id::MessageId;
+
+impl GroupOwner {
+    /// Takes what became of a task. If the task is not wanted any more, what it did is undone where that is necessary.
+    pub fn finish(&mut self, id: &TaskId, outcome: Outcome, env: &mut Env<'_>) -> Result<Vec<Event>, OwnerError> {
+        let mut events = Vec::new();
+        match outcome {
+            Outcome::Unreachable(reason) => self.unreachable(id, &reason, env.now, &mut events),
+            outcome => {
+                self.retries.remove(id);
+                self.finished(id, outcome, env, &mut events)?;
+            }
+        }
+        Ok(events)
+    }
+
+    fn finished(
+        &mut self,
+        id: &TaskId,
+        outcome: Outcome,
+        env: &mut Env<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), OwnerError> {
+        match (id, outcome) {
+            (TaskId::ReadAddress(relay), Outcome::Retrieved(data)) => self.address_read(relay, &data, env, events),
+            (TaskId::ReadAddress(relay) | TaskId::Invite(relay), Outcome::Refused(reason)) => {
+                self.address_unusable(relay, shown(&reason), env, events);
+            }
+            (TaskId::Invite(relay), Outcome::Done) => self.asked(relay, env.now, events),
+            (TaskId::ReadRelayLink(relay), Outcome::Retrieved(data)) => self.relay_link_read(relay, &data, env, events),
+            (TaskId::ReadRelayLink(relay), Outcome::Refused(reason)) => {
+                if self.relay(relay).and_then(answer).is_some() {
+                    self.end(relay, RejectedReason::RelayLink(shown(&reason)), Parting::Done, env, events);
+                }
+            }
+            (TaskId::Allow(relay), Outcome::Done) => self.allowed(relay, env.now, events),
+            (TaskId::Send(relay, message), Outcome::Done) => self.sent(relay, message, env.now, events),
+            (TaskId::Allow(relay) | TaskId::Send(relay, _), Outcome::Refused(reason)) => {
+                self.connection_lost(relay, &reason, env, events);
+            }
+            (TaskId::Delete(connection), Outcome::Done | Outcome::Refused(_)) => self.deleted(connection),
+            (TaskId::WriteLink, Outcome::Written(version)) => self.written(version, env, events)?,
+            (TaskId::WriteLink, Outcome::Refused(reason)) => self.unreachable(id, &reason, env.now, events),
+            _ => return Err(OwnerError::Task),
+        }
+        Ok(())
+    }
+
+    fn unreachable(&mut self, id: &TaskId, reason: &str, now: Time, events: &mut Vec<Event>) {
+        let retry = Retry::after(self.retries.get(id).copied(), now);
+        self.retries.insert(id.clone(), retry);
+        match id {
+            TaskId::WriteLink => events.push(Event::LinkNotWritten { reason: shown(reason) }),
+            TaskId::Delete(_) => {}
+            TaskId::ReadAddress(relay)
+            | TaskId::Invite(relay)
+            | TaskId::ReadRelayLink(relay)
+            | TaskId::Allow(relay)
+            | TaskId::Send(relay, _) => {
+                if let Ok(record) = self.record_mut(relay) {
+                    record.hinder(reason, events);
+                }
+            }
+        }
+    }
+
+    fn address_read(&mut self, relay: &MemberId, data: &RetrievedLinkData, env: &mut Env<'_>, events: &mut Vec<Event>) {
+        let Ok(record) = self.record_mut(relay) else { return };
+        match CheckedAddress::check(&record.address, data) {
+            Ok(address) => {
+                let profile = address.profile().clone();
+                let read = New { address: Some(address) };
+                match &mut record.stage {
+                    Stage::New(new) => *new = read,
+                    Stage::Invited(Invited { again: Some(again), .. }) => *again = read,
+                    _ => return,
+                }
+                record.profile = Some(profile);
+                record.problem = None;
+            }
+            Err(fault) => self.address_unusable(relay, shown(&fault.to_string()), env, events),
+        }
+    }
+
+    /// A relay that was asked before may still answer; one that never was is over.
+    fn address_unusable(&mut self, relay: &MemberId, reason: String, env: &mut Env<'_>, events: &mut Vec<Event>) {
+        let Some(record) = self.relay(relay) else { return };
+        if to_ask(record).is_some() {
+            self.end(relay, RejectedReason::Address(reason), Parting::Done, env, events);
+        }
+    }
+
+    fn asked(&mut self, relay: &MemberId, now: Time, events: &mut Vec<Event>) {
+        let Ok(record) = self.record_mut(relay) else { return };
+        match &mut record.stage {
+            Stage::New(new) => {
+                let invited = new.invited();
+                record.enter(invited, now, events);
+            }
+            Stage::Invited(Invited { again: again @ Some(_), .. }) => {
+                *again = None;
+                record.problem = None;
+            }
+            // It was given up meanwhile.
+            stage if stage.status().is_final() => record.discard(Delivery::Drop),
+            _ => {}
+        }
+    }
+
+    fn relay_link_read(
+        &mut self,
+        relay: &MemberId,
+        data: &RetrievedLinkData,
+        env: &mut Env<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        let group = self.link.group().group_id();
+        let Ok(record) = self.record_mut(relay) else { return };
+        let (Stage::Invited(invited), Some(answer)) = (&record.stage, answer(record)) else { return };
+        match admit(answer, data, group, relay) {
+            Ok(admitted) => {
+                let profile = admitted.relay.profile.clone();
+                let accepted = invited.accepted(admitted);
+                record.profile = Some(profile);
+                record.enter(accepted, env.now, events);
+            }
+            Err(fault) => {
+                self.end(relay, RejectedReason::RelayLink(shown(&fault.to_string())), Parting::Done, env, events);
+            }
+        }
+    }
+
+    fn allowed(&mut self, relay: &MemberId, now: Time, events: &mut Vec<Event>) {
+        let Ok(record) = self.record_mut(relay) else { return };
+        match &record.stage {
+            Stage::Accepted(accepted @ Accepted { handshake: Handshake::Answered, .. }) => {
+                let accepted = accepted.with(Handshake::Allowed);
+                record.enter(accepted, now, events);
+            }
+            stage if stage.parting() == Some(Parting::Allow) => record.part(),
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, relay: &MemberId, message: &MessageId, now: Time, events: &mut Vec<Event>) {
+        let Ok(record) = self.record_mut(relay) else { return };
+        let Some(position) = record.owed.iter().position(|owed| owed.id == *message) else { return };
+        let sent = record.owed.remove(position);
+        match &record.stage {
+            Stage::Active(active @ Active { stage: ActiveStage::Listed, .. })
+                if sent.say == Say::Profile && record.knows_ready() =>
+            {
+                let notified = active.with(ActiveStage::Notified);
+                record.enter(notified, now, events);
+            }
+            stage if stage.parting() == Some(Parting::Say) && record.owed.is_empty() => record.part(),
+            _ => {}
+        }
+    }
+
+    fn deleted(&mut self, connection: &ConnectionName) {
+        for record in &mut self.relays {
+            record.discarded.retain(|(name, _)| name != connection);
+        }
+    }
+
+    /// Nothing comes from a relay any more, or nothing goes there.
+    pub(super) fn connection_lost(
+        &mut self,
+        relay: &MemberId,
+        reason: &str,
+        env: &mut Env<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        let Ok(record) = self.record_mut(relay) else { return };
+        match &record.stage {
+            Stage::New(_) | Stage::Invited(_) => record.hinder(reason, events),
+            Stage::Accepted(_) | Stage::Acknowledged(_) | Stage::Active(_) => {
+                self.end(relay, InactiveReason::ConnectionLost, Parting::Done, env, events);
+            }
+            Stage::Inactive(_) | Stage::Rejected(_) => {
+                record.owed.clear();
+                record.stage.set_parting(Parting::Done);
+                record.discard(Delivery::Drop);
+            }
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The owner's state as it stands in the group document, and back.
+//!
+//! A document is outside data like any other: each status needs what belongs to it.
+
+use agent::connection::Delivery;
+use smp::address::ServerWithPassword;
+use smp::command::BasicAuth;
+
+use super::admission::{AdmittedRelay, Answer, RelayLink};
+use super::outgoing::{Owed, Say};
+use super::persona::Persona;
+use super::record::{ConnectionName, RelayRecord};
+use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, New, Parting, Stage};
+use super::status::{InactiveReason, RejectedReason, Status};
+use super::{GroupOwner, MAX_RELAYS};
+use crate::document::{
+    ConnectionRecords, DiscardedDocument, HandshakeDocument, Inconsistent, OwedDocument, PartingDocument,
+    PersonaDocument, ReasonCode, RelayRecordDocument, ServerPassword, require,
+};
+use crate::event::{RejectionReason, RelayCapabilities, RelayCommand};
+use crate::extension::Extension;
+use crate::roster::Roster;
+use crate::step::link_create::GroupLink;
+use crate::step::link_verify::VerifiedRelay;
+
+const FIELD: &str = "relay_records";
+const ROSTER: &str = "x.grp.roster";
+const PROFILE: &str = "x.grp.info";
+const NEW_RELAY: &str = "x.grp.relay.new";
+const REMOVED: &str = "x.grp.mem.del";
+const CONTROL: &str = "x.grp.relay.ctl";
+
+/// What a document holds of an owner beside the link.
+pub(crate) struct Kept {
+    pub(crate) confirmed: Option<u64>,
+    pub(crate) untold_profile: Option<u64>,
+    pub(crate) persona: Option<PersonaDocument>,
+    pub(crate) roster: Roster,
+    pub(crate) relays: Vec<RelayRecordDocument>,
+    pub(crate) connections: ConnectionRecords,
+}
+
+impl From<&GroupOwner> for Kept {
+    fn from(owner: &GroupOwner) -> Self {
+        Kept {
+            confirmed: (!owner.is_written()).then_some(owner.confirmed),
+            untold_profile: owner.untold_profile,
+            persona: owner.persona.as_ref().map(PersonaDocument::from),
+            roster: owner.roster.clone(),
+            relays: owner.relays.iter().map(RelayRecordDocument::from).collect(),
+            connections: owner.connections.clone(),
+        }
+    }
+}
+
+impl Kept {
+    pub(crate) fn restore(self, link: GroupLink) -> Result<GroupOwner, Inconsistent> {
+        let version = link.group().written().version;
+        let relays: Result<Vec<RelayRecord>, _> = self.relays.into_iter().map(RelayRecord::try_from).collect();
+        let relays = relays?;
+        let distinct = relays
+            .iter()
+            .enumerate()
+            .all(|(index, record)| relays.iter().take(index).all(|before| before.id != record.id));
+        require(distinct, FIELD, "two relays have the same relay_id")?;
+        let live = relays.iter().filter(|record| !record.status().is_final()).count();
+        require(live <= MAX_RELAYS, FIELD, "more relays than a link can list")?;
+        let persona = self.persona.map(Persona::try_from).transpose()?;
+        require(persona.is_some() || live == 0, "persona", "missing in a group with relays")?;
+        let confirmed = self.confirmed.unwrap_or(version);
+        require(confirmed <= version, "link_data.confirmed", "more than link_data.version")?;
+        let roster = self.roster;
+        let (untold_profile, connections) = (self.untold_profile, self.connections);
+        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, ..GroupOwner::from(link) })
+    }
+}
+
+impl From<&Persona> for PersonaDocument {
+    fn from(persona: &Persona) -> Self {
+        PersonaDocument {
+            profile: persona.profile.clone(),
+            server: persona.server.address.clone(),
+            server_password: persona.server.password.as_ref().map(ServerPassword::from),
+        }
+    }
+}
+
+impl TryFrom<PersonaDocument> for Persona {
+    type Error = Inconsistent;
+
+    fn try_from(document: PersonaDocument) -> Result<Self, Inconsistent> {
+        document.profile.check().map_err(|fault| Inconsistent::new("persona.profile", fault))?;
+        let password = document.server_password.map(|password| password.parse("persona.server_password"));
+        let server = ServerWithPassword { address: document.server, password: password.transpose()? };
+        Ok(Persona { profile: document.profile, server })
+    }
+}
+
+impl From<&BasicAuth> for ServerPassword {
+    fn from(password: &BasicAuth) -> Self {
+        ServerPassword::new(password.expose())
+    }
+}
+
+impl From<&RelayRecord> for RelayRecordDocument {
+    fn from(record: &RelayRecord) -> Self {
+        let relay = record.stage.relay();
+        let answer = relay.map(|relay| &relay.answer).or(match &record.stage {
+            Stage::Invited(invited) => invited.answer.as_ref(),
+            _ => None,
+        });
+        let capabilities = answer.map(|answer| answer.capabilities.clone()).unwrap_or_default();
+        let (reason, reason_detail) = reason(&record.stage).unzip();
+        RelayRecordDocument {
+            relay_id: record.id.clone(),
+            address: record.address.clone(),
+            status: record.status(),
+            stage: record.active_stage(),
+            reason,
+            reason_detail: reason_detail.flatten(),
+            problem: record.problem.clone(),
+            relay_link: answer.map(|answer| answer.relay_link.text().to_owned()),
+            public_key: relay.map(|relay| relay.relay.key),
+            bound_by: relay.map(|relay| relay.relay.binding),
+            profile: record.profile.clone(),
+            versions: answer.map(|answer| answer.versions),
+            web_domain: capabilities.web_domain,
+            extensions: capabilities.ext.0.iter().map(|extension| extension.name().to_owned()).collect(),
+            roster_version: match &record.stage {
+                Stage::Acknowledged(acknowledged) => Some(acknowledged.roster),
+                Stage::Active(active) => active.roster,
+                _ => None,
+            },
+            accepting: record.accepting,
+            connection: record.connection().as_str().to_owned(),
+            handshake: match &record.stage {
+                Stage::Accepted(accepted) => Some(accepted.handshake.into()),
+                _ => None,
+            },
+            attempt: record.attempt,
+            ask_again: matches!(&record.stage, Stage::Invited(Invited { again: Some(_), .. })),
+            to_say: record.owed.iter().map(OwedDocument::from).collect(),
+            parting: match record.stage.parting() {
+                Some(Parting::Allow) => Some(PartingDocument::Allow),
+                Some(Parting::Say) => Some(PartingDocument::Say),
+                Some(Parting::Done) | None => None,
+            },
+            to_delete: record.discarded.iter().map(DiscardedDocument::from).collect(),
+            history: record.history.clone(),
+        }
+    }
+}
+
+impl TryFrom<RelayRecordDocument> for RelayRecord {
+    type Error = Inconsistent;
+
+    fn try_from(document: RelayRecordDocument) -> Result<Self, Inconsistent> {
+        let stage = stage(&document)?;
+        let owed: Result<Vec<Owed>, _> = document.to_say.into_iter().map(Owed::try_from).collect();
+        let discarded: Result<Vec<_>, _> = document.to_delete.into_iter().map(discarded).collect();
+        let record = RelayRecord {
+            id: document.relay_id,
+            address: document.address,
+            attempt: document.attempt,
+            profile: document.profile,
+            stage,
+            owed: owed?,
+            discarded: discarded?,
+            problem: document.problem,
+            accepting: document.accepting,
+            history: document.history,
+        };
+        let named = record.connection().as_str() == document.connection;
+        require(named, "relay_records.connection", "not the connection of this relay and attempt")?;
+        let talks = record.is_connected() || record.stage.parting() == Some(Parting::Say);
+        let has_something = record.stage.parting() != Some(Parting::Say) || !record.owed.is_empty();
+        require(has_something, "relay_records.parting", "there is nothing to say")?;
+        require(talks || record.owed.is_empty(), "relay_records.to_say", "there is no connection to say it through")?;
+        Ok(record)
+    }
+}
+
+fn stage(document: &RelayRecordDocument) -> Result<Stage, Inconsistent> {
+    let missing = |field| Inconsistent::new(field, format!("missing in a relay that is {}", document.status));
+    let answer = answer(document)?;
+    let relay = answer.clone().and_then(|answer| admitted(document, answer));
+    let accepted = || relay.clone().ok_or_else(|| missing("relay_records.public_key"));
+    Ok(match document.status {
+        Status::New => Stage::New(New::default()),
+        Status::Invited => {
+            require(!document.ask_again || answer.is_none(), "relay_records.ask_again", "the relay answered")?;
+            Stage::Invited(Invited { answer, again: document.ask_again.then(New::default) })
+        }
+        Status::Accepted => {
+            let handshake = document.handshake.ok_or_else(|| missing("relay_records.handshake"))?;
+            Stage::Accepted(Accepted { relay: accepted()?, handshake: handshake.into() })
+        }
+        Status::Acknowledged => {
+            let roster = document.roster_version.ok_or_else(|| missing("relay_records.roster_version"))?;
+            Stage::Acknowledged(Acknowledged { relay: accepted()?, roster })
+        }
+        Status::Active => {
+            let stage = document.stage.ok_or_else(|| missing("relay_records.stage"))?;
+            Stage::Active(Active { relay: accepted()?, roster: document.roster_version, stage })
+        }
+        Status::Inactive => {
+            let reason = inactive(document).ok_or_else(|| missing("relay_records.reason"))?;
+            Stage::Inactive(Ended { reason, relay, parting: parting(document) })
+        }
+        Status::Rejected => {
+            let reason = rejected(document).ok_or_else(|| missing("relay_records.reason"))?;
+            Stage::Rejected(Ended { reason, relay, parting: parting(document) })
+        }
+    })
+}
+
+fn answer(document: &RelayRecordDocument) -> Result<Option<Answer>, Inconsistent> {
+    let Some(text) = document.relay_link.clone() else { return Ok(None) };
+    let relay_link = RelayLink::new(text).map_err(|fault| Inconsistent::new("relay_records.relay_link", fault))?;
+    let versions = document.versions.ok_or(Inconsistent::new("relay_records.versions", "missing beside relay_link"))?;
+    let ext = document.extensions.iter().map(|name| Extension::from(name.as_str())).collect();
+    let capabilities = RelayCapabilities { web_domain: document.web_domain.clone(), ext };
+    Ok(Some(Answer { relay_link, capabilities, versions }))
+}
+
+/// A relay that passed every check, as the document says: who can write there has the keys of the group.
+fn admitted(document: &RelayRecordDocument, answer: Answer) -> Option<AdmittedRelay> {
+    let relay = VerifiedRelay {
+        link: answer.relay_link.link().clone(),
+        member_id: document.relay_id.clone(),
+        key: document.public_key?,
+        profile: document.profile.clone()?,
+        binding: document.bound_by?,
+    };
+    Some(AdmittedRelay { relay, answer })
+}
+
+fn parting(document: &RelayRecordDocument) -> Parting {
+    match document.parting {
+        Some(PartingDocument::Allow) => Parting::Allow,
+        Some(PartingDocument::Say) => Parting::Say,
+        None => Parting::Done,
+    }
+}
+
+fn reason(stage: &Stage) -> Option<(ReasonCode, Option<String>)> {
+    let rejected = |reason: &RejectedReason| match reason {
+        RejectedReason::Refused(reason) => (ReasonCode::Refused, Some(reason.name().to_owned())),
+        RejectedReason::Address(detail) => (ReasonCode::Address, Some(detail.clone())),
+        RejectedReason::Answer(detail) => (ReasonCode::Answer, Some(detail.clone())),
+        RejectedReason::RelayLink(detail) => (ReasonCode::RelayLink, Some(detail.clone())),
+        RejectedReason::Roster(detail) => (ReasonCode::Roster, Some(detail.clone())),
+    };
+    match stage {
+        Stage::Inactive(ended) => Some((ended.reason.into(), None)),
+        Stage::Rejected(ended) => Some(rejected(&ended.reason)),
+        _ => None,
+    }
+}
+
+impl RelayRecord {
+    /// The word for why it is inactive or rejected.
+    pub fn reason_code(&self) -> Option<ReasonCode> {
+        reason(&self.stage).map(|(code, _)| code)
+    }
+}
+
+impl From<InactiveReason> for ReasonCode {
+    fn from(reason: InactiveReason) -> Self {
+        match reason {
+            InactiveReason::Cancelled => ReasonCode::Cancelled,
+            InactiveReason::Removed => ReasonCode::Removed,
+            InactiveReason::RemovedUnnotified => ReasonCode::RemovedUnnotified,
+            InactiveReason::Left => ReasonCode::Left,
+            InactiveReason::Unlisted => ReasonCode::Unlisted,
+            InactiveReason::ConnectionLost => ReasonCode::ConnectionLost,
+        }
+    }
+}
+
+fn inactive(document: &RelayRecordDocument) -> Option<InactiveReason> {
+    match document.reason? {
+        ReasonCode::Cancelled => Some(InactiveReason::Cancelled),
+        ReasonCode::Removed => Some(InactiveReason::Removed),
+        ReasonCode::RemovedUnnotified => Some(InactiveReason::RemovedUnnotified),
+        ReasonCode::Left => Some(InactiveReason::Left),
+        ReasonCode::Unlisted => Some(InactiveReason::Unlisted),
+        ReasonCode::ConnectionLost => Some(InactiveReason::ConnectionLost),
+        _ => None,
+    }
+}
+
+fn rejected(document: &RelayRecordDocument) -> Option<RejectedReason> {
+    let detail = document.reason_detail.clone()?;
+    match document.reason? {
+        ReasonCode::Refused => Some(RejectedReason::Refused(RejectionReason::from(detail))),
+        ReasonCode::Address => Some(RejectedReason::Address(detail)),
+        ReasonCode::Answer => Some(RejectedReason::Answer(detail)),
+        ReasonCode::RelayLink => Some(RejectedReason::RelayLink(detail)),
+        ReasonCode::Roster => Some(RejectedReason::Roster(detail)),
+        _ => None,
+    }
+}
+
+impl From<Handshake> for HandshakeDocument {
+    fn from(handshake: Handshake) -> Self {
+        match handshake {
+            Handshake::Answered => HandshakeDocument::Answered,
+            Handshake::Allowed => HandshakeDocument::Allowed,
+            Handshake::Connected => HandshakeDocument::Connected,
+        }
+    }
+}
+
+impl From<HandshakeDocument> for Handshake {
+    fn from(handshake: HandshakeDocument) -> Self {
+        match handshake {
+            HandshakeDocument::Answered => Handshake::Answered,
+            HandshakeDocument::Allowed => Handshake::Allowed,
+            HandshakeDocument::Connected => Handshake::Connected,
+        }
+    }
+}
+
+impl From<&Owed> for OwedDocument {
+    fn from(owed: &Owed) -> Self {
+        let (event, about, command) = match &owed.say {
+            Say::Roster => (ROSTER, None, None),
+            Say::Profile => (PROFILE, None, None),
+            Say::NewRelay(relay) => (NEW_RELAY, Some(relay), None),
+            Say::Removed(relay) => (REMOVED, Some(relay), None),
+            Say::Control(command) => (CONTROL, None, Some(command.name().to_owned())),
+        };
+        OwedDocument { message_id: owed.id.clone(), event: event.to_owned(), about: about.cloned(), command }
+    }
+}
+
+impl TryFrom<OwedDocument> for Owed {
+    type Error = Inconsistent;
+
+    fn try_from(document: OwedDocument) -> Result<Self, Inconsistent> {
+        let say = match (document.event.as_str(), document.about, document.command) {
+            (ROSTER, None, None) => Say::Roster,
+            (PROFILE, None, None) => Say::Profile,
+            (NEW_RELAY, Some(relay), None) => Say::NewRelay(relay),
+            (REMOVED, Some(relay), None) => Say::Removed(relay),
+            (CONTROL, None, Some(command)) => Say::Control(RelayCommand::from(command)),
+            _ => return Err(Inconsistent::new("relay_records.to_say", "nothing that is said to relays")),
+        };
+        Ok(Owed { id: document.message_id, say })
+    }
+}
+
+impl From<&(ConnectionName, Delivery)> for DiscardedDocument {
+    fn from((name, delivery): &(ConnectionName, Delivery)) -> Self {
+        DiscardedDocument { connection: name.as_str().to_owned(), deliver: *delivery == Delivery::Await }
+    }
+}
+
+fn discarded(document: DiscardedDocument) -> Result<(ConnectionName, Delivery), Inconsistent> {
+    let name = ConnectionName::new(&document.connection);
+    let name = name.ok_or(Inconsistent::new("relay_records.to_delete", "not the name of a connection"))?;
+    Ok((name, if document.deliver { Delivery::Await } else { Delivery::Drop }))
+}
