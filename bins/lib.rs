@@ -1,5 +1,6 @@
 //! What the binaries in `bins/` share because it joins two crates under `lib/` that do not know each other.
 
+pub mod connection;
 pub mod documents;
 
 use std::path::Path;
@@ -32,7 +33,7 @@ pub fn code(blame: Blame) -> Code {
 }
 
 /// Why there is no connection to `server`, with the host at fault.
-pub fn connect_error(server: &ServerAddress, error: ConnectError) -> Error {
+pub fn connect_error(server: &ServerAddress, error: &ConnectError) -> Error {
     let code = code(error.blame());
     match error {
         ConnectError::Unreachable { host, source } => Error::new(code, source).at(host),
@@ -72,7 +73,7 @@ impl Dialler {
         let key = X25519PrivateKey::generate(self.random.as_mut());
         let options = ConnectOptions { timeout: self.timeout, ..ConnectOptions::default() };
         let connection = connect(server, &connector, options, key).await;
-        let connection = connection.map_err(|error| connect_error(server, error));
+        let connection = connection.map_err(|error| connect_error(server, &error));
         self.record.connected(server, &connection);
         let options = ClientOptions { command_timeout: self.timeout, ..ClientOptions::default() };
         Ok(Client::start(connection?, options, self.random).0.observed_by(self.record.observer(server)))
@@ -91,17 +92,19 @@ impl Record {
 
     fn observer(self, server: &ServerAddress) -> Observer {
         let to = server.to_string();
-        Arc::new(move |exchange: &Exchange<'_>| {
-            let name = format!("smp_{}", exchange.command.to_lowercase());
-            let (outcome, note) = match exchange.outcome {
-                Some(Ok(_)) => ("ok", String::new()),
-                Some(Err(error)) => (code(error.blame()).name(), error.to_string()),
-                None => (Code::TimedOut.name(), String::new()),
-            };
-            let bytes = Some(exchange.sent);
-            self.trace.step(Step { who: self.who, to: &to, name: &name, bytes, outcome, note: &note });
-        })
+        Arc::new(move |exchange: &Exchange<'_>| trace_exchange(&self.trace, self.who, &to, exchange))
     }
+}
+
+/// Records a command and what came of it.
+fn trace_exchange(trace: &Trace, who: &str, to: &str, exchange: &Exchange<'_>) {
+    let name = format!("smp_{}", exchange.command.to_lowercase());
+    let (outcome, note) = match exchange.outcome {
+        Some(Ok(_)) => ("ok", String::new()),
+        Some(Err(error)) => (code(error.blame()).name(), error.to_string()),
+        None => (Code::TimedOut.name(), String::new()),
+    };
+    trace.step(Step { who, to, name: &name, bytes: Some(exchange.sent), outcome, note: &note });
 }
 
 /// What stands behind a link, ready to be read.

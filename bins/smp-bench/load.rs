@@ -111,7 +111,7 @@ impl<R: FnMut() -> Box<dyn Random + Send>> Dialler<R> {
         let key = X25519PrivateKey::generate(random.as_mut());
         let options = ConnectOptions { timeout: self.timeout, ..ConnectOptions::default() };
         let connection = connect(&self.server, &self.connector, options, key).await;
-        let connection = connection.map_err(|error| grp::connect_error(&self.server, error))?;
+        let connection = connection.map_err(|error| grp::connect_error(&self.server, &error))?;
         let options = ClientOptions { command_timeout: self.timeout, ..ClientOptions::default() };
         Ok(Client::start(connection, options, random))
     }

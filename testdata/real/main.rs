@@ -1,10 +1,12 @@
-//! The server as a process among processes: killed, attacked, out of disk, stopped and started again.
+//! The server and the connection programs as processes among processes: killed, attacked, out of disk, stopped and
+//! started again.
 //!
 //! Every server listens on a free port of loopback and ends with the value that stands for it. Tests wait for what
 //! happens, never for a time; the few time limits only keep a failure from hanging.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod client;
+mod connections;
 mod crash;
 mod full;
 mod hostile;

@@ -112,6 +112,14 @@ pub struct Source {
     pub state: Option<PathBuf>,
 }
 
+/// For tools whose document lives in a file that other runs use too, even at the same time.
+#[derive(Args, Debug, Clone)]
+pub struct Kept {
+    /// Keep the document in FILE: read it from there and replace it before anything is sent (required)
+    #[arg(long, value_name = "FILE")]
+    pub state: PathBuf,
+}
+
 /// For tools that talk to others.
 #[derive(Args, Debug, Clone, Copy)]
 pub struct Timeout {

@@ -43,6 +43,10 @@ codes! {
     CaKeyOnline         Done        "ca_key_online"         "the key that a server's identity hangs on lies beside the server";
     LinkExisted         Done        "link_existed"          "a link was there already, from an earlier run";
     CheckWarning        Done        "check_warning"         "a check found something worth knowing";
+    PeerMessageRefused  Done        "peer_message_refused"  "something that came through a queue was dropped";
+    MessageNotSent      Done        "message_not_sent"      "a message that waited was given up";
+    QueueFull           Done        "queue_full"            "the peer's queue is full; it will be tried again";
+    ServerDown          Done        "server_down"           "a server cannot be reached; it will be tried again";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";
@@ -75,12 +79,14 @@ codes! {
     StdoutFailed        File        "stdout_failed"         "stdout cannot be written";
     PortTaken           File        "port_taken"            "a server cannot listen on its address";
     StoreFailed         File        "store_failed"          "a server cannot open or use its store";
+    TakenOver           File        "taken_over"            "another run receives from the queue now";
 
     // The network.
     Unreachable         Unreachable "unreachable"           "a connection cannot be made or was lost";
     TimedOut            Unreachable "timed_out"             "no answer within the time limit";
     ServerUnreachable   Unreachable "server_unreachable"    "an SMP server cannot be reached";
     RelayUnreachable    Unreachable "relay_unreachable"     "a relay cannot be reached";
+    NotYet              Unreachable "not_yet"               "the other side has not done its part yet";
 
     // The peer.
     PeerRefused         Peer        "peer_refused"          "the peer answered with an error";

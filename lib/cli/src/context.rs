@@ -13,7 +13,7 @@ use crate::args::{Common, Out};
 use crate::console::{Console, Progress};
 use crate::document::{self, Document, Incoming, Marks};
 use crate::random::{self, Clock};
-use crate::{Code, Error, Input, OrError, Shape, Source, State, Tool, Trace, file, json, signal};
+use crate::{Code, Error, Input, Lines, OrError, Shape, SharedState, Source, State, Tool, Trace, file, json, signal};
 
 /// Handed to `run` beside its arguments.
 #[derive(Debug)]
@@ -63,11 +63,21 @@ impl Run {
 
     /// Reads a document and takes over its test mark.
     pub(crate) fn accept<I: Incoming>(&self, bytes: &[u8]) -> Result<I, Error> {
+        self.accept_up_to(bytes, json::MAX_SIZE)
+    }
+
+    /// The same for a document of our own, which may be larger.
+    pub(crate) fn accept_kept<I: Incoming>(&self, bytes: &[u8]) -> Result<I, Error> {
+        self.accept_up_to(bytes, json::MAX_STATE)
+    }
+
+    fn accept_up_to<I: Incoming>(&self, bytes: &[u8], limit: usize) -> Result<I, Error> {
         let shapes = I::shapes();
-        if let Some(shape) = shapes.iter().find(|shape| !self.tool.reads.contains(shape)) {
+        let declared = |shape: &&Shape| self.tool.reads.contains(shape) || self.tool.keeps.contains(shape);
+        if let Some(shape) = shapes.iter().find(|shape| !declared(shape)) {
             return Err(Error::bug(format!("reads `{}` without saying so", shape.kind)));
         }
-        let object = document::open(bytes, &shapes)?;
+        let object = document::open(bytes, &shapes, limit)?;
         self.settle(object.marks.clone())?;
         I::from_object(object)
     }
@@ -156,6 +166,12 @@ impl Context {
         State::open(self.run.clone(), path)
     }
 
+    /// Opens a state file that several runs share. From then on stdout carries only public parts.
+    pub fn shared_state(&mut self, path: &Path) -> SharedState {
+        self.kept = true;
+        SharedState::new(self.run.clone(), path)
+    }
+
     /// Reads a file that holds a secret; `-` is stdin. Warns if others can read it.
     pub fn secret_file(&mut self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         match named_file(Some(path)) {
@@ -167,19 +183,43 @@ impl Context {
         }
     }
 
-    /// Reads stdin to its end: once, for one purpose, and never from a terminal.
+    /// Reads a file that is no document and no secret; `-` is stdin. `purpose` says what it is for.
+    pub fn file(&mut self, path: &Path, purpose: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        match named_file(Some(path)) {
+            Some(path) => file::read(path, json::MAX_SIZE),
+            None => self.stdin(purpose),
+        }
+    }
+
+    /// Reads what is no document, such as a message to send, from stdin to its end.
+    pub fn bytes(&mut self, purpose: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.stdin(purpose)
+    }
+
+    /// Takes stdin line by line, each of at most `limit` bytes.
+    pub fn lines(&mut self, purpose: &str, limit: usize) -> Result<Lines, Error> {
+        self.take_stdin(purpose)?;
+        Ok(Lines::new(limit))
+    }
+
+    /// Reads stdin to its end.
     fn stdin(&mut self, purpose: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.take_stdin(purpose)?;
+        file::read_from(std::io::stdin().lock(), json::MAX_SIZE, "stdin")
+    }
+
+    /// stdin is read once, for one purpose, and never from a terminal.
+    fn take_stdin(&mut self, purpose: &str) -> Result<(), Error> {
         if let Some(first) = &self.stdin_reader {
             let message = format!("stdin gave {first} already and cannot give {purpose}");
             return Err(Error::new(Code::StdinTaken, message).hint("put one of them into a file"));
         }
         self.stdin_reader = Some(purpose.to_owned());
-        let stdin = std::io::stdin().lock();
-        if stdin.is_terminal() {
+        if std::io::stdin().is_terminal() {
             let message = format!("expected {purpose} on stdin, which is a terminal");
             return Err(Error::new(Code::InputRequired, message).hint(&self.usage));
         }
-        file::read_from(stdin, json::MAX_SIZE, "stdin")
+        Ok(())
     }
 
     /// Ends the run with its document: to stdout, or to `--out` with the public part on stdout.
@@ -197,11 +237,12 @@ impl Context {
         self.print(&public)
     }
 
-    /// Prints a document at once: an event of a server, or a report beside an error. A server whose stdout is closed
-    /// goes on in silence.
+    /// Prints a document at once: an event, or a report beside an error. A server whose stdout is closed goes on in
+    /// silence.
     pub fn emit<D: Document>(&mut self, document: &D) -> Result<(), Error> {
         self.check_declared::<D>()?;
-        let text = document::whole(document, &self.run.marks(), self.pretty)?;
+        let text = if self.kept { document::public } else { document::whole };
+        let text = text(document, &self.run.marks(), self.pretty)?;
         self.print(&text)
     }
 
@@ -234,6 +275,11 @@ impl Context {
     /// The time of the run in Unix seconds.
     pub fn now(&self) -> u64 {
         self.run.clock.millis() / 1000
+    }
+
+    /// The time of the run wherever there is no context.
+    pub fn clock(&self) -> Clock {
+        self.run.clock
     }
 
     /// Whether this run makes or uses test documents.

@@ -104,6 +104,8 @@ pub struct Shape {
     pub kind: &'static str,
     /// The value of `v`.
     pub v: u32,
+    /// Fields that the public form leaves out.
+    pub secrets: &'static [&'static str],
     body: fn() -> Schema,
 }
 
@@ -116,7 +118,7 @@ impl PartialEq for Shape {
 impl Shape {
     /// The shape of one document type, usable in constants.
     pub const fn of<D: Document>() -> Self {
-        Shape { kind: D::TYPE, v: D::V, body: body_schema::<D> }
+        Shape { kind: D::TYPE, v: D::V, secrets: D::SECRETS, body: body_schema::<D> }
     }
 
     /// The JSON Schema of the whole object, envelope first.
@@ -167,9 +169,9 @@ pub struct Object {
     body: Map<String, Value>,
 }
 
-/// Reads bytes up to the envelope; only a shape from `expected` passes.
-pub(crate) fn open(bytes: &[u8], expected: &[Shape]) -> Result<Object, Error> {
-    let mut body = json::object(bytes)?;
+/// Reads at most `limit` bytes up to the envelope; only a shape from `expected` passes.
+pub(crate) fn open(bytes: &[u8], expected: &[Shape], limit: usize) -> Result<Object, Error> {
+    let mut body = json::object(bytes, limit)?;
     let kind = body.shift_remove("type");
     let v = body.shift_remove("v");
     let shape = known(kind, v, expected)?;
@@ -313,7 +315,7 @@ mod tests {
         "{\"type\":\"ring\",\"v\":2,\"name\":\"a\",\"root_key\":\"AAE\",\"keys\":[{\"id\":1,\"key\":\"AAE\"}]}\n";
 
     fn read(text: &str) -> Result<Ring, Error> {
-        open(text.as_bytes(), &Ring::shapes()).and_then(Ring::from_object)
+        open(text.as_bytes(), &Ring::shapes(), json::MAX_SIZE).and_then(Ring::from_object)
     }
 
     fn refusal(text: &str) -> (Code, String) {

@@ -13,13 +13,16 @@ use crate::{Code, Error};
 /// Largest document, in bytes.
 pub(crate) const MAX_SIZE: usize = 1 << 20;
 
+/// Largest document that a run keeps for itself, in bytes: a connection with all that waits in it.
+pub(crate) const MAX_STATE: usize = 64 << 20;
+
 /// Deepest nesting of objects and lists.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Reads exactly one JSON object.
-pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    if bytes.len() > MAX_SIZE {
-        return Err(malformed(format!("larger than {MAX_SIZE} bytes")));
+/// Reads exactly one JSON object of at most `limit` bytes.
+pub(crate) fn object(bytes: &[u8], limit: usize) -> Result<Map<String, Value>, Error> {
+    if bytes.len() > limit {
+        return Err(malformed(format!("larger than {limit} bytes")));
     }
     if bytes.trim_ascii().is_empty() {
         return Err(malformed("expected one JSON object, got nothing"));
@@ -145,12 +148,12 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        object(text.as_bytes()).unwrap_err().to_string()
+        object(text.as_bytes(), MAX_SIZE).unwrap_err().to_string()
     }
 
     #[test]
     fn one_object_is_read_with_its_keys_in_order() {
-        let map = object(b" {\"b\":1,\"a\":[null,true,-2,1.5,\"x\"]}\n").unwrap();
+        let map = object(b" {\"b\":1,\"a\":[null,true,-2,1.5,\"x\"]}\n", MAX_SIZE).unwrap();
         assert_eq!(serde_json::to_string(&map).unwrap(), "{\"b\":1,\"a\":[null,true,-2,1.5,\"x\"]}");
     }
 
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn size_and_depth_are_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        assert!(object(nested(MAX_DEPTH - 1).as_bytes()).is_ok());
+        assert!(object(nested(MAX_DEPTH - 1).as_bytes(), MAX_SIZE).is_ok());
         assert!(refusal(&nested(MAX_DEPTH)).starts_with("nested deeper than 32"));
         assert_eq!(refusal(&" ".repeat(MAX_SIZE + 1)), "larger than 1048576 bytes");
     }
@@ -174,13 +177,13 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = object(&bytes);
+            let _ = object(&bytes, MAX_SIZE);
         }
 
         #[test]
         fn truncations_are_refused(cut in 0usize..27) {
             let whole = "{\"type\":\"a\",\"v\":1,\"x\":[{}]}";
-            prop_assert!(object(&whole.as_bytes()[..cut]).is_err());
+            prop_assert!(object(&whole.as_bytes()[..cut], MAX_SIZE).is_err());
         }
     }
 }

@@ -8,7 +8,7 @@
 //! | stdout carries documents only, stderr everything for people | [`Context::emit`], the value `run` returns |
 //! | documents: one JSON object, strict on the way in | [`Document`], [`Context::read`] |
 //! | the code of an error decides the exit status | [`Code`], [`Error`], [`Exit`] |
-//! | a state file is locked, and replaced before it is depended on | [`State`] |
+//! | a state file is locked, and replaced before it is depended on | [`State`]; [`SharedState`] for several runs at once |
 //! | randomness and time come from the system, or from `--seed-file` and `--now` | [`Context::random`], [`Context::now`] |
 //! | protocol steps are recorded | [`Trace::step`] |
 //! | signals, time limits, the async runtime | [`block_on`], [`serve`], [`Timeout`] |
@@ -86,21 +86,27 @@ mod document;
 mod error;
 mod file;
 mod json;
+mod lines;
+mod lock;
 mod page;
 mod random;
+mod shared;
 mod shell;
 mod signal;
 mod state;
 mod tool;
 mod trace;
 
-pub use args::{Input, Source, Timeout};
+pub use args::{Input, Kept, Source, Timeout};
 pub use bytes::{Blob, Bytes, Secret, SecretBlob};
 pub use code::Code;
 pub use console::Progress;
 pub use context::Context;
 pub use document::{Document, Either, Incoming, Object, Outcome, Shape};
 pub use error::{Error, Exit, OrError};
+pub use lines::Lines;
+pub use random::Clock;
+pub use shared::SharedState;
 pub use shell::main;
 pub use signal::{Shutdown, block_on, serve};
 pub use state::State;

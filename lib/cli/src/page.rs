@@ -54,14 +54,25 @@ fn examples(tool: &Tool) -> Vec<String> {
 
 fn json(tool: &Tool) -> Vec<String> {
     let mut lines = Vec::new();
-    for (stream, shapes) in [("stdin", tool.reads), ("stdout", tool.writes)] {
+    for (stream, shapes) in streams(tool) {
         for shape in shapes {
-            lines.push(format!("{stream}: {{\"type\":\"{}\",\"v\":{},…}}", shape.kind, shape.v));
-            fields(&shape.schema(), "", &mut lines);
+            let head = format!("{stream}: {{\"type\":\"{}\",\"v\":{},…}}", shape.kind, shape.v);
+            if stream == "stdout" && tool.keeps.contains(shape) {
+                lines.push(format!("{head}, the same"));
+                lines.push(format!("  without {}", shape.secrets.join(", ")));
+            } else {
+                lines.push(head);
+                fields(&shape.schema(), "", &mut lines);
+            }
         }
     }
     lines.extend(tool.json.lines().chain(COMMON_JSON.lines()).map(str::to_owned));
     lines
+}
+
+/// Where documents come from and go to.
+fn streams(tool: &Tool) -> [(&'static str, &'static [Shape]); 3] {
+    [("state", tool.keeps), ("stdin", tool.reads), ("stdout", tool.writes)]
 }
 
 /// One line per field of a schema, nested ones by their path.
@@ -161,18 +172,18 @@ fn own_sections(tool: &Tool, command: &Command) -> Roff {
     roff
 }
 
-/// `{"stdin":…,"stdout":…}`; a stream without documents is absent.
+/// `{"state":…,"stdin":…,"stdout":…}`; what has no documents is absent.
 pub(crate) fn schema(tool: &Tool) -> Value {
-    let mut streams = Map::new();
-    for (stream, shapes) in [("stdin", tool.reads), ("stdout", tool.writes)] {
+    let mut schema = Map::new();
+    for (stream, shapes) in streams(tool) {
         let mut schemas: Vec<_> = shapes.iter().map(Shape::schema).collect();
         match schemas.len() {
             0 => continue,
-            1 => streams.insert(stream.to_owned(), schemas.remove(0)),
-            _ => streams.insert(stream.to_owned(), serde_json::json!({ "anyOf": schemas })),
+            1 => schema.insert(stream.to_owned(), schemas.remove(0)),
+            _ => schema.insert(stream.to_owned(), serde_json::json!({ "anyOf": schemas })),
         };
     }
-    streams.into()
+    schema.into()
 }
 
 /// Name and version; with `verbose` what is spoken and what was built.

@@ -54,15 +54,20 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// The time of a run.
+/// The time of a run: the system's, or what `--now` says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     pub(crate) fixed: Option<u64>,
 }
 
 impl Clock {
+    /// Whether `--now` says what time it is.
+    pub fn is_fixed(self) -> bool {
+        self.fixed.is_some()
+    }
+
     /// Milliseconds since 1970.
-    pub(crate) fn millis(self) -> u64 {
+    pub fn millis(self) -> u64 {
         match self.fixed {
             Some(seconds) => seconds.saturating_mul(1000),
             None => {

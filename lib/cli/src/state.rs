@@ -3,14 +3,13 @@
 //! While a [`State`] lives, a lock on the sibling `FILE.lock` keeps other runs out: two runs that both advance the
 //! same ratchet would use a key twice.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::context::Run;
 use crate::document::{self, Document, Incoming};
-use crate::{Code, Error, OrError, file, json};
+use crate::lock::{Lock, busy};
+use crate::{Error, file, json};
 
 /// The document of a run, kept in a file or passing through pipes.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ struct Kept {
     /// The file itself, with links followed: replacing a link would leave the file behind.
     file: PathBuf,
     #[expect(dead_code, reason = "holding it is the point")]
-    lock: File,
+    lock: Lock,
 }
 
 impl State {
@@ -38,7 +37,8 @@ impl State {
     /// Takes the lock of `path`, which need not exist yet.
     pub(crate) fn open(run: Arc<Run>, path: &Path) -> Result<Self, Error> {
         let file = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let lock = lock(&file).map_err(|error| error.at(path.display()))?;
+        let lock = Lock::try_take(&file).and_then(|lock| lock.ok_or_else(busy));
+        let lock = lock.map_err(|error| error.at(path.display()))?;
         run.check_mode(path);
         Ok(State { run, kept: Some(Kept { name: path.to_owned(), file, lock }) })
     }
@@ -51,8 +51,8 @@ impl State {
     /// Reads the document.
     pub fn load<I: Incoming>(&self) -> Result<I, Error> {
         let Some(kept) = &self.kept else { return Err(Error::bug("a piped document is not loaded")) };
-        let bytes = file::read(&kept.name, json::MAX_SIZE)?;
-        self.run.accept(&bytes).map_err(|error| error.at(kept.name.display()))
+        let bytes = file::read(&kept.name, json::MAX_STATE)?;
+        self.run.accept_kept(&bytes).map_err(|error| error.at(kept.name.display()))
     }
 
     /// Replaces the document: on return it is on disk. Call it before every effect that depends on it.
@@ -60,19 +60,5 @@ impl State {
         let Some(kept) = &self.kept else { return Ok(()) };
         let text = document::whole(document, &self.run.marks(), false)?;
         file::replace(&kept.file, text.as_bytes())
-    }
-}
-
-fn lock(file: &Path) -> Result<File, Error> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name);
-    let lock = lock.or_error_at(Code::FileFailed, "lock file")?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(Code::StateBusy, "another run is using this file").hint("wait until it has ended"))
-        }
-        Err(TryLockError::Error(error)) => Err(Error::new(Code::FileFailed, error).at("lock file")),
     }
 }

@@ -27,6 +27,9 @@ pub struct Tool {
     pub see_also: &'static [&'static str],
     /// Protocols and their versions, for `--version --verbose`.
     pub protocols: &'static [(&'static str, &'static str)],
+    /// Kinds of document that live in its `--state FILE` alone. With any, there is no `--out`: a copy would go its own
+    /// way.
+    pub keeps: &'static [Shape],
     /// Whether it runs until it is told to stop: SIGTERM drains, a closed stdout only stops the events.
     pub server: bool,
 }
@@ -45,11 +48,12 @@ impl Tool {
         environment: &[],
         see_also: &[],
         protocols: &[],
+        keeps: &[],
         server: false,
     };
 
     /// Whether the run ends with a document that `--out` could take.
     pub(crate) fn has_out(&self) -> bool {
-        !self.server && !self.writes.is_empty()
+        !self.server && self.keeps.is_empty() && !self.writes.is_empty()
     }
 }

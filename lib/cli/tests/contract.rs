@@ -281,6 +281,95 @@ fn a_state_file_has_one_user_at_a_time() {
     place.run("ticket-check --now 1 --state state.json").ok();
 }
 
+/// A run of `ticket-extend`, given one line after the other.
+struct Extending {
+    child: Child,
+    stdin: std::process::ChildStdin,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Extending {
+    fn start(place: &Place, flags: &str) -> Self {
+        let mut child = place.start(&format!("ticket-extend --state state.json {flags}"));
+        let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Extending { child, stdin, stdout }
+    }
+
+    /// Adds so many seconds; until when the ticket is good then.
+    fn add(&mut self, seconds: u64) -> u64 {
+        self.stdin.write_all(format!("{seconds}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["entered_at"].as_u64().unwrap()
+    }
+
+    /// What is left on stdout.
+    fn end(mut self) -> String {
+        drop(self.stdin);
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        rest
+    }
+}
+
+#[test]
+fn a_shared_state_file_has_many_users_and_each_sees_what_others_did() {
+    let place = Place::new();
+    place.write("state.json", TICKET);
+    let (mut first, mut second) = (Extending::start(&place, ""), Extending::start(&place, ""));
+    assert_eq!([first.add(1), first.add(10), second.add(100), first.add(1000)], [2001, 2011, 2111, 3111]);
+    second.end();
+    let shown = first.end();
+    assert!(shown.contains("\"expires_at\":3111}"), "stdout has the public part only: {shown}");
+    assert!(place.read("state.json").contains("\"expires_at\":3111,\"key\":"));
+}
+
+#[test]
+fn who_wants_a_shared_state_file_waits_for_it() {
+    let place = Place::new();
+    place.write("state.json", TICKET);
+    let mut holding = Extending::start(&place, "--hold");
+    holding.add(1);
+    let refused = place.run_with("ticket-extend --state state.json --timeout 1", "5\n").refused(4);
+    assert_eq!(refused, "error[state_busy]: state.json: another run is using this file");
+    let mut patient = Extending::start(&place, "--timeout 60");
+    let mut killed = holding;
+    killed.child.kill().unwrap();
+    assert_eq!(patient.add(10), 2011);
+    killed.child.wait().unwrap();
+    patient.end();
+}
+
+#[test]
+fn a_shared_state_file_that_is_over_leaves_nothing_behind() {
+    let place = Place::new();
+    place.write("state.json", TICKET);
+    Extending::start(&place, "--remove").end();
+    assert_eq!(place.names(), Vec::<String>::new());
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_by_its_number() {
+    let place = Place::new();
+    place.write("state.json", TICKET);
+    let ran = place.run_with("ticket-extend --state state.json --json-errors", &format!("5\n{}\n", "1".repeat(21)));
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(
+        error,
+        json!({"type": "error", "code": "field_invalid", "message": "stdin: the line is longer than 20 bytes",
+            "exit": 3, "line": 2})
+    );
+    assert_eq!(ran.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_tool_whose_document_stays_in_its_file_has_no_out() {
+    assert!(!Place::new().run("ticket-extend --help").ok().contains("--out"));
+    let refused = Place::new().run("ticket-extend --state state.json --out copy.json").refused(2);
+    assert!(refused.starts_with("error[usage]: unexpected argument '--out'"), "{refused}");
+}
+
 #[test]
 fn others_who_may_read_a_state_file_are_told_of() {
     let place = Place::new();

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use agent::time::Time;
 
-pub use self::error::{AgentError, ChangeError};
+pub use self::error::{AgentError, ChangeError, LookError};
 pub use self::event::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
 pub use self::handle::Agent;
 pub use self::observe::{AgentExchange, AgentObserver};
@@ -58,6 +58,8 @@ pub struct AgentOptions {
     pub events: usize,
     /// Requests that may wait before those who ask do.
     pub requests: usize,
+    /// Whether to receive. Without, only what is due is sent: somebody else may be receiving from the same queues.
+    pub receive: bool,
     /// Between tries when connections cannot be kept.
     pub keep_backoff: Backoff,
     /// Told of every command.
@@ -71,6 +73,7 @@ impl Default for AgentOptions {
             window: 1024,
             events: 1024,
             requests: 1024,
+            receive: true,
             keep_backoff: Backoff::default(),
             observer: None,
         }

@@ -1,16 +1,17 @@
 //! From what was taken in to steps of connections.
 
 use agent::connection::keep::{ConnectionId, Keep, Record};
-use agent::connection::{Connection, Outcome};
+use agent::connection::{Connection, Outcome, Subscription};
 use tokio::time::Instant;
 
-use super::AgentError;
 use super::driver::Driver;
 use super::inbox::Loaded;
 use super::request::Request;
 use super::servers::ServerKey;
 use super::table::{Queue, Slot};
+use super::{AgentError, AgentEvent};
 use crate::client::Client;
+use crate::steady::SteadyClient;
 
 impl<K: Keep> Driver<K> {
     /// Makes every step that what was taken in asks for.
@@ -39,6 +40,9 @@ impl<K: Keep> Driver<K> {
             Request::Subscribe(id, answer) => {
                 let _ = answer.send(self.subscribe_again(&id));
             }
+            Request::Session(id, answer) => {
+                let _ = answer.send(self.session(&id));
+            }
             Request::Close => self.stop_starting(),
         }
     }
@@ -47,6 +51,15 @@ impl<K: Keep> Driver<K> {
         let slot = self.steps.table.slot(id).ok_or_else(|| AgentError::Unknown(id.clone()))?;
         self.subscribe(slot, None);
         Ok(())
+    }
+
+    fn session(&mut self, id: &ConnectionId) -> Result<(SteadyClient, Subscription), AgentError> {
+        let entry = self.steps.table.slot(id).and_then(|slot| self.steps.table.get(slot));
+        let subscription = entry.and_then(|entry| entry.connection.subscription());
+        let subscription = subscription.ok_or_else(|| AgentError::Unknown(id.clone()))?;
+        let key = self.servers.at(&subscription.server);
+        let server = self.servers.get_mut(key).ok_or_else(|| AgentError::Unknown(id.clone()))?;
+        Ok((server.client.clone(), subscription))
     }
 
     fn take_loaded(&mut self, loaded: Loaded) {
@@ -89,7 +102,8 @@ impl<K: Keep> Driver<K> {
 
     pub(super) fn subscribe_if_changed(&mut self, slot: Slot, session: Option<&Client>) {
         let Some(entry) = self.steps.table.get(slot) else { return };
-        if entry.queue.as_ref().map(|queue| &queue.id) != entry.connection.subscribed_queue() {
+        let wanted = entry.connection.subscribed_queue().filter(|_| self.options.receive);
+        if entry.queue.as_ref().map(|queue| &queue.id) != wanted {
             self.subscribe(slot, session);
         }
     }
@@ -100,11 +114,14 @@ impl<K: Keep> Driver<K> {
         if let Some(queue) = entry.queue.take() {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
-        if let Some(subscription) = entry.connection.subscription() {
+        if let Some(subscription) = entry.connection.subscription().filter(|_| self.options.receive) {
             entry.connection.delivery_forgotten();
             let id = subscription.queue.clone();
             let server = self.servers.subscribe(slot, subscription, session);
             entry.queue = Some(Queue { server, id });
+            if session.is_some() {
+                self.steps.say_of(slot, AgentEvent::Subscribed);
+            }
         }
     }
 }

@@ -96,9 +96,8 @@ impl<K: Keep> Driver<K> {
             something |= self.poll_loads(context);
             something |= self.poll_servers(context);
             something |= self.poll_timer(context);
-            something |= !self.inbox.is_empty();
+            something |= self.more || !self.inbox.is_empty();
         }
-        something |= self.more;
         something |= self.poll_hold(context);
         if something || self.has_ended() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -165,17 +164,13 @@ impl<K: Keep> Driver<K> {
     /// Works on what was taken in.
     fn work(&mut self) {
         self.refuse_if_failing();
-        if !matches!(self.hold, Hold::Held) {
-            self.more = false;
-            return;
-        }
-        self.steps.now = (self.clock)();
-        if self.rounds.have_room() {
+        if matches!(self.hold, Hold::Held) && self.rounds.have_room() {
+            self.steps.now = (self.clock)();
             self.make_steps();
             self.close_round();
+            self.start_waiting();
+            self.release_if_idle();
         }
-        self.start_waiting();
-        self.release_if_idle();
     }
 
     fn close_round(&mut self) {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use agent::connection::LoadError;
 use agent::connection::keep::ConnectionId;
 
+use crate::client::ClientError;
+use crate::steady::Unavailable;
+
 /// Why the agent did not do what it was asked for. Nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AgentError {
@@ -35,4 +38,18 @@ pub enum ChangeError<E> {
     /// The step itself says no.
     #[error("{0}")]
     Refused(E),
+}
+
+/// Why a look at a queue was not possible.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LookError {
+    /// There is no such connection, or it has no queue.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The queue's server cannot be reached.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The server did not tell.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }

@@ -16,6 +16,8 @@ use crate::handshake::ConnectError;
 pub enum AgentEvent {
     /// An event of a connection; all that led to it is durable.
     Connection(ConnectionId, Event),
+    /// The server delivers from the connection's queue from now on: first what it has, then what comes.
+    Subscribed(ConnectionId),
     /// Nothing comes from the connection's queue until [`subscribe`](super::Agent::subscribe) or a restart.
     Unsubscribed(ConnectionId, Unsubscribed),
     /// A server can be reached, or not.
@@ -57,5 +59,10 @@ impl AgentEvents {
     /// The next event, or `None` after the agent has ended.
     pub async fn next(&mut self) -> Option<AgentEvent> {
         self.0.recv().await
+    }
+
+    /// The next event, if there is one already.
+    pub fn ready(&mut self) -> Option<AgentEvent> {
+        self.0.try_recv().ok()
     }
 }

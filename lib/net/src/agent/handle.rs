@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use agent::connection::keep::{ConnectionId, Keep};
-use agent::connection::{Connection, Status};
+use agent::connection::{Connection, Status, Subscription};
 use agent::time::Env;
 use crypto::Random;
+use smp::response::QueueDescription;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ use super::request::{Change, Open, Ready, Request, Stepped};
 use super::rounds::Rounds;
 use super::servers::Servers;
 use super::steps::Steps;
-use super::{AgentError, AgentOptions, ChangeError, Clock};
+use super::{AgentError, AgentOptions, ChangeError, Clock, LookError};
 use crate::client::Collector;
 use crate::shared_random::SharedRandom;
 use crate::steady::Delays;
@@ -172,6 +173,14 @@ impl Agent {
         let (answer, subscribed) = oneshot::channel();
         self.ask(Request::Subscribe(id.clone(), answer)).await?;
         answered(subscribed).await?
+    }
+
+    /// What the server says of the queue through which a connection receives: how many messages it still has.
+    pub async fn look(&self, id: &ConnectionId) -> Result<QueueDescription, LookError> {
+        let (answer, session) = oneshot::channel();
+        self.ask(Request::Session(id.clone(), answer)).await?;
+        let (client, Subscription { queue, key, .. }) = answered(session).await??;
+        Ok(client.client().await?.describe(&queue, &key).await?)
     }
 
     /// Ends in good order: starts nothing more, waits for what is under way and closes all connections to servers. Events

@@ -99,7 +99,11 @@ impl<K: Keep> Driver<K> {
             self.show(key, slot, None, Exchange { command: "SUB", sent, outcome: Some(&outcome) });
         }
         match outcome {
-            Ok(_) => {}
+            Ok(_) => {
+                if let Some(slot) = self.recipient(key, &queue) {
+                    self.steps.say_of(slot, AgentEvent::Subscribed);
+                }
+            }
             // Deliberately the same answer for a queue that is not there.
             Err(ClientError::Refused(Error::Auth)) => self.queue_lost(key, &queue),
             Err(error) => self.unsubscribed(key, &queue, Unsubscribed::Refused(error)),
@@ -113,10 +117,8 @@ impl<K: Keep> Driver<K> {
     }
 
     fn unsubscribed(&mut self, key: ServerKey, queue: &RecipientId, why: Unsubscribed) {
-        let slot = self.recipient(key, queue);
-        if let Some(entry) = slot.and_then(|slot| self.steps.table.get(slot)) {
-            let event = AgentEvent::Unsubscribed(entry.id.clone(), why);
-            self.steps.say(event);
+        if let Some(slot) = self.recipient(key, queue) {
+            self.steps.say_of(slot, |id| AgentEvent::Unsubscribed(id, why));
         }
     }
 

@@ -151,6 +151,7 @@ impl<K: Keep> Driver<K> {
                 Request::List(answer) => drop(answer.send(Err(error.clone()))),
                 Request::Load(_, answer) => drop(answer.send(Err(error.clone()))),
                 Request::Subscribe(_, answer) => drop(answer.send(Err(error.clone()))),
+                Request::Session(_, answer) => drop(answer.send(Err(error.clone()))),
                 Request::Close => self.closing = true,
             }
         }

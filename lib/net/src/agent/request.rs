@@ -3,6 +3,7 @@
 mod change;
 mod open;
 
+use agent::connection::Subscription;
 use agent::connection::keep::ConnectionId;
 use tokio::sync::oneshot;
 
@@ -12,6 +13,7 @@ pub(super) use self::open::{Open, Ready, Stepped};
 use super::inbox::Loads;
 use super::steps::Steps;
 use super::{AgentError, ChangeError};
+use crate::steady::SteadyClient;
 
 /// A request on its way to the agent's task.
 pub(super) enum Request {
@@ -23,6 +25,8 @@ pub(super) enum Request {
     Load(Vec<ConnectionId>, oneshot::Sender<Loads>),
     /// Subscribe again after another session took over.
     Subscribe(ConnectionId, oneshot::Sender<Result<(), AgentError>>),
+    /// The session in which a connection receives, for a look at its queue.
+    Session(ConnectionId, oneshot::Sender<Result<(SteadyClient, Subscription), AgentError>>),
     /// End in good order.
     Close,
 }

@@ -11,9 +11,8 @@ use super::AgentEvent;
 use super::request::Job;
 use super::table::Slot;
 
-/// Rounds under way before another is begun: while one is written, the next may wait for its turn. What comes meanwhile
-/// makes one larger round, which costs less than many small ones.
-const OVERLAP: usize = 2;
+/// Rounds under way before another is begun.
+const OVERLAP: usize = 16;
 
 /// A boxed future.
 pub(super) type Future_<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -96,6 +96,14 @@ impl Steps {
         Ok(())
     }
 
+    /// Tells something about a connection that is no event of its own.
+    pub(super) fn say_of(&mut self, slot: Slot, event: impl FnOnce(ConnectionId) -> AgentEvent) {
+        if let Some(entry) = self.table.get(slot) {
+            let event = event(entry.id.clone());
+            self.events.push(event);
+        }
+    }
+
     /// Tells something that is no event of a connection.
     pub(super) fn say(&mut self, event: AgentEvent) {
         self.events.push(event);

@@ -330,6 +330,19 @@ fn every_schedule_delivers_everything_once_in_order() {
     assert!(missing.is_empty() || seeds.len() < 100, "never happened: {missing:?}");
 }
 
+#[test]
+fn a_run_is_a_function_of_its_seed() {
+    let trace = |seed| {
+        let mut schedule = Schedule::new(seed);
+        schedule.play();
+        schedule.world.trace().to_string()
+    };
+    for seed in 1..=6 {
+        assert!(trace(seed) == trace(seed), "seed {seed}");
+    }
+    assert!(trace(1) != trace(2));
+}
+
 /// What is found in schedules with more of the faults that `worsen` is about: nothing while everybody keeps to the
 /// contract, and something when somebody does not.
 fn findings(worsen: impl Fn(&mut Chaos) + Sync, break_contract: impl Fn(&mut Schedule) + Sync) -> Vec<String> {
