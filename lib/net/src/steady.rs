@@ -16,6 +16,7 @@ use crypto::Random;
 use crypto::authorize::AuthPrivateKey;
 use smp::address::ServerAddress;
 use smp::id::RecipientId;
+use smp::response::Response;
 use tokio::sync::{mpsc, watch};
 
 pub use backoff::Backoff;
@@ -51,12 +52,21 @@ pub enum SteadyEvent {
     Disconnected(End),
     /// Connecting failed; it will be tried again.
     ConnectFailed(Arc<ConnectError>),
-    /// Subscribed to a wanted queue.
-    Subscribed(RecipientId),
-    /// The server refused to subscribe to a queue, which is no longer wanted.
-    SubscriptionFailed(RecipientId, ClientError),
+    /// The server answered to the subscription of a wanted queue.
+    Subscribed(Subscribed),
     /// The server said something. After `END` and `DELD` the queue is no longer wanted.
     Event(Event),
+}
+
+/// A subscription that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The queue.
+    pub queue: RecipientId,
+    /// The answer; the body of a message comes as an event. After an error the queue is no longer wanted.
+    pub outcome: Result<Response, ClientError>,
+    /// Bytes of the command's transmission.
+    pub sent: usize,
 }
 
 /// The events of a steady client, in order.

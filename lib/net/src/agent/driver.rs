@@ -117,7 +117,7 @@ impl<K: Keep> Driver<K> {
         }
         match self.requests.poll_recv_many(context, &mut self.inbox.requests, LIMIT) {
             Poll::Ready(0) => {
-                self.closing = true;
+                self.stop_starting();
                 true
             }
             Poll::Ready(_) => true,

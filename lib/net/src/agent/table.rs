@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) queue: Option<Queue>,
     /// Tasks that are under way or wait for their server.
     pub(super) running: Vec<TaskId>,
+    /// A message was delivered while its acknowledgement was under way.
+    pub(super) redelivered: bool,
     /// It is over, but that is not durable yet.
     pub(super) over: bool,
     /// The last round that touched it.
@@ -57,7 +59,16 @@ impl Table {
         self.last = self.last.saturating_add(1);
         let slot = Slot(self.last);
         self.slots.insert(id.clone(), slot);
-        let entry = Entry { id, connection, queue: None, running: Vec::new(), over: false, round: 0, next_due: None };
+        let entry = Entry {
+            id,
+            connection,
+            queue: None,
+            running: Vec::new(),
+            redelivered: false,
+            over: false,
+            round: 0,
+            next_due: None,
+        };
         self.entries.insert(slot, entry);
         slot
     }

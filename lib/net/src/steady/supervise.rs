@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::backoff::Delays;
 use super::wishes::Wishes;
-use super::{Outlet, Status, SteadyEvent, SteadyOptions};
+use super::{Outlet, Status, SteadyEvent, SteadyOptions, Subscribed};
 use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
 use crate::handshake::{ConnectError, connect};
 use crate::shared_random::SharedRandom;
@@ -113,41 +113,40 @@ impl Supervisor {
                 under_way.push((queue, client.submit(request).await));
             }
             for (queue, pending) in under_way {
-                let outcome = self.subscribed(&queue, pending).await;
-                self.conclude(queue, outcome).await;
+                let sent = pending.as_ref().map_or(0, PendingResponse::sent);
+                let outcome = self.answered(&queue, pending).await;
+                self.conclude(queue, sent, outcome).await;
             }
         }
     }
 
-    async fn subscribed(
+    async fn answered(
         &self,
         queue: &RecipientId,
         pending: Result<PendingResponse, ClientError>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Response, ClientError> {
         let limit = self.options.client.command_timeout;
         let response = tokio::time::timeout(limit, pending?.response()).await;
         match response.unwrap_or(Err(ClientError::TimedOut(limit)))? {
-            Response::Ok | Response::Sok(_) => Ok(()),
-            message @ Response::Msg(..) => {
-                let event = Event { entity_id: queue.clone().into(), response: Ok(message) };
-                self.tell(SteadyEvent::Event(event)).await;
-                Ok(())
+            response @ (Response::Ok | Response::Sok(_)) => Ok(response),
+            Response::Msg(id, body) => {
+                let message = Ok(Response::Msg(id.clone(), body));
+                self.tell(SteadyEvent::Event(Event { entity_id: queue.clone().into(), response: message })).await;
+                Ok(Response::Msg(id, Vec::new()))
             }
             _ => Err(Violation::Unexpected("SUB").into()),
         }
     }
 
-    async fn conclude(&self, queue: RecipientId, outcome: Result<(), ClientError>) {
-        match outcome {
-            Ok(()) => self.tell(SteadyEvent::Subscribed(queue)).await,
+    async fn conclude(&self, queue: RecipientId, sent: usize, outcome: Result<Response, ClientError>) {
+        match &outcome {
+            Ok(_) => {}
             // The next connection begins anew.
-            Err(ClientError::NotSent | ClientError::OutcomeUnknown) => {}
-            Err(ClientError::TimedOut(_)) => self.wishes.postpone(queue),
-            Err(error) => {
-                self.wishes.remove(&queue);
-                self.tell(SteadyEvent::SubscriptionFailed(queue, error)).await;
-            }
+            Err(ClientError::NotSent | ClientError::OutcomeUnknown) => return,
+            Err(ClientError::TimedOut(_)) => return self.wishes.postpone(queue),
+            Err(_) => self.wishes.remove(&queue),
         }
+        self.tell(SteadyEvent::Subscribed(Subscribed { queue, outcome, sent })).await;
     }
 
     /// Whoever dropped the events does not want to know.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use agent::connection::keep::{ConnectionId, Keep};
 use agent::connection::{Connection, Event, InviteLink, JoinLink, QueuePlan, ReceivedMessage, SendOptions, Settings};
 use agent::link_data::Payload;
+use agent::message_chain::Integrity;
 use agent::time::Env;
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError};
 use smp::address::ServerAddress;
@@ -54,6 +55,8 @@ pub(crate) struct App {
     connections: Connections,
     /// Bodies, by the numbers of their messages.
     received: BTreeMap<i64, Vec<u8>>,
+    /// The message that came last. Only this one may come again.
+    told: Option<MessageId>,
     /// The message that was acknowledged last.
     acknowledged: Option<MessageId>,
     _folder: tempfile::TempDir,
@@ -63,8 +66,8 @@ impl App {
     pub(crate) fn new(side: Side, server: ServerAddress) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let connections = Connections::open(&folder.path().join("connections.sqlite")).unwrap();
-        let (received, acknowledged) = (BTreeMap::new(), None);
-        App { side, id: id("friend"), server, connections, received, acknowledged, _folder: folder }
+        let (received, told, acknowledged) = (BTreeMap::new(), None, None);
+        App { side, id: id("friend"), server, connections, received, told, acknowledged, _folder: folder }
     }
 
     /// Lives through one mishap, until everybody has received everything. Tells whether the mishap happened.
@@ -189,8 +192,10 @@ impl App {
     }
 
     async fn receive(&mut self, agent: &Agent, message: ReceivedMessage) {
-        let before = self.received.insert(message.number, message.body.clone());
-        assert!(before.is_none_or(|body| body == message.body), "another message with number {}", message.number);
+        assert_eq!(message.integrity, Integrity::Ok, "message {}", message.number);
+        let again = self.received.insert(message.number, message.body.clone()).is_some();
+        assert!(!again || self.told.as_ref() == Some(&message.id), "message {} twice", message.number);
+        self.told = Some(message.id.clone());
         // One that waited while the keep failed may be in the channel twice.
         if self.acknowledged.as_ref() == Some(&message.id) {
             return;

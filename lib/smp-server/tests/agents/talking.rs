@@ -8,9 +8,10 @@ use agent::time::Env;
 use net::agent::{AgentError, AgentExchange, AgentOptions, ChangeError};
 use smp::error::Error;
 use smp_server::random::SystemRandom;
+use store::connections::Connections;
 
 use crate::support::{Server, in_time};
-use crate::user::{User, connect, id, now, options};
+use crate::user::{User, connect, file, id, now, options};
 
 #[tokio::test]
 async fn two_agents_connect_through_two_servers_and_talk_both_ways() {
@@ -105,15 +106,21 @@ async fn an_observer_sees_every_command_with_its_connection() {
         assert!(seen.exchange.sent > 0 && seen.exchange.outcome.is_some_and(Result::is_ok), "{seen:?}");
         notes.lock().unwrap().push((seen.connection.clone(), seen.exchange.command));
     });
-    let mut alice = User::with(&server, AgentOptions { observer: Some(observer), ..options() });
-    let mut bob = User::new(&server);
+    let options = AgentOptions { observer: Some(observer), ..options() };
+    let (mut alice, mut bob) = (User::with(&server, options.clone()), User::new(&server));
     let id = id("friends");
     connect(&mut alice, &mut bob, &id).await;
     bob.send(&id, b"hello").await;
     alice.receive(&id).await;
     in_time(alice.agent.close()).await;
+    let keep = Connections::open(&file(&alice.folder)).unwrap();
+    let mut alice = User::over(alice.folder, alice.server, keep, options);
+    alice.load_all().await;
+    bob.send(&id, b"hello again").await;
+    alice.receive(&id).await;
+    in_time(alice.agent.close()).await;
     let seen = seen.lock().unwrap();
     assert!(seen.iter().all(|(of, _)| *of == id));
     let commands: Vec<_> = seen.iter().map(|(_, command)| *command).collect();
-    assert_eq!(commands, ["NEW", "ACK", "SKEY", "SEND", "ACK"]);
+    assert_eq!(commands, ["NEW", "ACK", "SKEY", "SEND", "ACK", "SUB", "ACK"]);
 }
