@@ -143,7 +143,7 @@ impl Plan {
             let is_done = record.status() == Status::Active || (args.no_wait && args.is_enough(record));
             if !is_done {
                 let problem = record.problem().map(|problem| format!(": {problem}")).unwrap_or_default();
-                let message = format!("{}{problem} after {} s", lacks(record), args.timeout.timeout);
+                let message = format!("{} within {} s{problem}", lacks(record), args.timeout.timeout);
                 return Err(Error::new(Code::NotYet, message)
                     .at(called)
                     .hint("the same command goes on; --again asks once more, --cancel gives up"));
