@@ -12,7 +12,7 @@ use group::identity::MemberId;
 use group::owner::{ActiveStage, GroupOwner, OwnerError, Persona, RelayRecord, Status};
 use grp::documents::Group;
 use grp::owning::keep::GroupKeep;
-use grp::owning::work::Work;
+use grp::owning::work::{End, Work};
 use grp::owning::{open, relays, until_told};
 
 const TOOL: Tool = Tool {
@@ -68,8 +68,8 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     cli::block_on(async {
         let goal = |owner: &GroupOwner| plan.wanted(owner).all(|record| args.is_enough(record));
         let prepare = async |work: &mut Work<'_>| plan.begin(&args, persona, work).await;
-        until_told(&keep, &run, args.timeout, ctx, prepare, goal).await?;
-        keep.look(|owner| plan.result(&args, owner))
+        let end = until_told(&keep, &run, args.timeout, ctx, prepare, goal).await?;
+        keep.look(|owner| plan.result(&args, owner, end))
     })
 }
 
@@ -134,7 +134,7 @@ impl Plan {
         })
     }
 
-    fn result(&self, args: &Args, owner: &GroupOwner) -> Result<(), Error> {
+    fn result(&self, args: &Args, owner: &GroupOwner, end: End) -> Result<(), Error> {
         for record in self.wanted(owner) {
             let called = relays::called(record);
             if let Some(reason) = record.reason() {
@@ -143,16 +143,15 @@ impl Plan {
             let is_done = record.status() == Status::Active || (args.no_wait && args.is_enough(record));
             if !is_done {
                 let problem = record.problem().map(|problem| format!(": {problem}")).unwrap_or_default();
-                let message = format!("{}{problem} after {} s", lacks(record), args.timeout.timeout);
+                let message = format!("{} within {} s{problem}", lacks(record), args.timeout.timeout);
                 return Err(Error::new(Code::NotYet, message)
                     .at(called)
                     .hint("the same command goes on; --again asks once more, --cancel gives up"));
             }
         }
-        if !owner.is_written() {
-            return Err(
-                Error::new(Code::NotYet, "the link does not list all relays yet").hint("the same command goes on")
-            );
+        if end == End::Unsent {
+            let message = format!("not everything could be sent within {} s", args.timeout.timeout);
+            return Err(Error::new(Code::NotYet, message).hint("the same command goes on"));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use group::owner::{GroupOwner, OwnerError, Removal};
 use grp::documents::Group;
-use grp::owning::work::Work;
+use grp::owning::work::{End, Work};
 use grp::owning::{open, relays, until_told};
 
 const TOOL: Tool = Tool {
@@ -78,7 +78,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
             Ok(())
         };
         let goal = |owner: &GroupOwner| owner.relay(&relay).is_none_or(|record| record.is_over());
-        if until_told(&keep, &run, args.timeout, ctx, prepare, goal).await? {
+        if until_told(&keep, &run, args.timeout, ctx, prepare, goal).await? == End::Reached {
             return Ok(());
         }
         Err(Error::new(Code::NotYet, format!("not everybody was told after {} s", args.timeout.timeout))

@@ -6,7 +6,7 @@ use group::document::{GroupDocument, GroupState};
 use group::owner::GroupOwner;
 
 use super::keep::GroupKeep;
-use super::work::Work;
+use super::work::{End, Work};
 use crate::documents::Group;
 
 /// How much of a hash names a run.
@@ -33,8 +33,8 @@ fn name(document: &GroupDocument) -> Result<String, Error> {
     Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
 }
 
-/// Makes the steps of this run, works until `goal` holds, prints what the owner knows then, and says whether it was
-/// reached. If the steps cannot be made, nothing is printed.
+/// Makes the steps of this run, works until `goal` holds, prints what the owner knows then, and says how it
+/// ended. If the steps cannot be made, nothing is printed.
 pub async fn until_told(
     keep: &GroupKeep,
     run: &str,
@@ -42,12 +42,12 @@ pub async fn until_told(
     ctx: &mut Context,
     prepare: impl AsyncFnOnce(&mut Work<'_>) -> Result<(), Error>,
     goal: impl Fn(&GroupOwner) -> bool,
-) -> Result<bool, Error> {
+) -> Result<End, Error> {
     let mut work = Work::start(ctx, keep, timeout, run).await?;
     let prepared = prepare(&mut work).await;
     let outcome = match &prepared {
         Ok(()) => work.until(goal).await,
-        Err(_) => Ok(false),
+        Err(_) => Ok(End::Unsent),
     };
     work.close().await;
     prepared?;

@@ -26,6 +26,17 @@ use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With what was wanted.
+    Reached,
+    /// Everything was said, and somebody else has to act.
+    Waiting,
+    /// Servers could not be reached: the next run goes on.
+    Unsent,
+}
+
 /// A task that is done on the network.
 pub(super) enum Job {
     /// Of the owner.
@@ -148,15 +159,16 @@ impl<'a> Work<'a> {
         self.patience = Instant::now() + self.timeout.duration();
     }
 
-    /// Works until `goal` holds and nothing is left to do that needs nobody else. False if nothing happened for too long.
-    pub async fn until(&mut self, goal: impl Fn(&GroupOwner) -> bool) -> Result<bool, Error> {
+    /// Works until `goal` holds and nothing is left to do that needs nobody else, or until nothing has happened for too
+    /// long.
+    pub async fn until(&mut self, goal: impl Fn(&GroupOwner) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
             if self.keep.look(&goal) && self.is_quiet().await? {
-                return Ok(true);
+                return Ok(End::Reached);
             }
             if !self.next().await? {
-                return Ok(false);
+                return Ok(if self.is_quiet().await? { End::Waiting } else { End::Unsent });
             }
         }
     }
