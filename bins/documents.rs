@@ -1,7 +1,9 @@
 //! The documents that the `grp-` binaries hand to each other: bodies from `lib/group`, envelopes from `lib/cli`.
 
 use cli::Document;
-use group::document::{GroupDocument, LinkOfDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument};
+use group::document::{
+    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,8 @@ documents! {
     Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
     /// A group with its link.
     Group(GroupDocument) "group" GroupDocument::SECRETS;
+    /// What an owner knows of a group.
+    GroupStatus(GroupStatusDocument) "group_status" &[];
     /// A group, whole or its public part, read for its link only.
     GroupSeen(LinkOfDocument) "group" &[];
     /// A verified link, read for the link only: whoever acts on it verifies again.

@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod documents;
 pub mod operator;
+pub mod owning;
 
 use std::path::Path;
 use std::sync::Arc;

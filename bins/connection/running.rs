@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::documents;
 use super::fault;
 use super::keep::StateKeep;
-use behaviour::{clock, observer, options};
+pub(crate) use behaviour::{clock, observer, options};
 use trace::traced;
 
 /// Whether to receive.

@@ -13,7 +13,7 @@ use net::steady::SteadyOptions;
 use super::Watch;
 
 /// An agent that gives up no later than its user.
-pub(super) fn options(timeout: Timeout, watch: Watch, observer: AgentObserver) -> AgentOptions {
+pub(crate) fn options(timeout: Timeout, watch: Watch, observer: AgentObserver) -> AgentOptions {
     let limit = timeout.duration();
     let steady = SteadyOptions {
         connect: ConnectOptions { timeout: limit, ..ConnectOptions::default() },
@@ -24,14 +24,14 @@ pub(super) fn options(timeout: Timeout, watch: Watch, observer: AgentObserver) -
 }
 
 /// Records every command.
-pub(super) fn observer(trace: Trace, who: &'static str) -> AgentObserver {
+pub(crate) fn observer(trace: Trace, who: &'static str) -> AgentObserver {
     Arc::new(move |observed: &AgentExchange<'_>| {
         crate::trace_exchange(&trace, who, &observed.server.to_string(), &observed.exchange)
     })
 }
 
 /// Time goes on during a run, whatever moment it is said to begin at: a retry waits for its time.
-pub(super) fn clock(clock: Clock) -> net::agent::Clock {
+pub(crate) fn clock(clock: Clock) -> net::agent::Clock {
     let (begun, start) = (Time::from_millis(clock.millis()), Instant::now());
     Arc::new(move || if clock.is_fixed() { begun.after(start.elapsed()) } else { Time::from_millis(clock.millis()) })
 }

@@ -47,6 +47,8 @@ codes! {
     MessageNotSent      Done        "message_not_sent"      "a message that waited was given up";
     QueueFull           Done        "queue_full"            "the peer's queue is full; it will be tried again";
     ServerDown          Done        "server_down"           "a server cannot be reached; it will be tried again";
+    RelayProblem        Done        "relay_problem"         "something stands between a group and one of its relays";
+    LinkNotWritten      Done        "link_not_written"      "a link does not say yet what it is to say";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

@@ -6,14 +6,18 @@
 //!
 //! A document is outside data like any other: turning it back into typed values checks that its parts belong together.
 
+mod connections;
 mod group;
+mod group_status;
 mod owner;
 mod relay_record;
 mod verified_link;
 
+pub use connections::ConnectionRecords;
 pub use group::{
     GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
 };
+pub use group_status::{GroupStatusDocument, RelayStatusDocument};
 pub use owner::OwnerDocument;
 pub use relay_record::{
     DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,

@@ -75,6 +75,7 @@ use self::publish::Writing;
 use self::retry::Retry;
 use self::stage::{New, Stage};
 use crate::body::ConnectionInfo;
+use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, GroupRelayInvitation, RelayCommand, RelayInvite};
 use crate::extension::{Extension, Extensions};
 use crate::identity::MemberId;
@@ -101,6 +102,8 @@ pub struct GroupOwner {
     untold_profile: Option<u64>,
     writing: Option<Writing>,
     retries: BTreeMap<TaskId, Retry>,
+    /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
+    connections: ConnectionRecords,
 }
 
 impl From<GroupLink> for GroupOwner {
@@ -115,6 +118,7 @@ impl From<GroupLink> for GroupOwner {
             untold_profile: None,
             writing: None,
             retries: BTreeMap::new(),
+            connections: ConnectionRecords::default(),
         }
     }
 }
@@ -133,6 +137,16 @@ impl GroupOwner {
     /// How relays see the owner, once that is decided.
     pub fn persona(&self) -> Option<&Persona> {
         self.persona.as_ref()
+    }
+
+    /// What the agent keeps of the connections with relays.
+    pub fn connections(&self) -> &ConnectionRecords {
+        &self.connections
+    }
+
+    /// The same, for the agent to change.
+    pub fn connections_mut(&mut self) -> &mut ConnectionRecords {
+        &mut self.connections
     }
 
     /// The members with rights.
@@ -161,6 +175,14 @@ impl GroupOwner {
 
     fn record_mut(&mut self, id: &MemberId) -> Result<&mut RelayRecord, OwnerError> {
         self.relays.iter_mut().find(|record| record.id == *id).ok_or_else(|| OwnerError::UnknownRelay(id.clone()))
+    }
+
+    /// Whether a connection is, or was, one with a relay of this group.
+    pub fn uses(&self, connection: &ConnectionName) -> bool {
+        let uses = |record: &RelayRecord| {
+            record.connection() == *connection || record.discarded.iter().any(|(name, _)| name == connection)
+        };
+        self.relays.iter().any(uses)
     }
 
     fn relay_of(&self, connection: &ConnectionName) -> Result<MemberId, OwnerError> {

@@ -97,7 +97,7 @@ impl RelayService {
         let relay = Relay::load(config.identity.clone(), config.settings.clone(), store.load()?)?;
         let steady = config.agent.steady;
         let (agent, events) = Agent::start(
-            store.connections(),
+            store.connections()?,
             connector.clone(),
             config.agent.clone(),
             Box::new(random.clone()),

@@ -20,7 +20,7 @@ const LINES_PER_SERVICE: i64 = 10_000;
 const SCHEMA: Schema<'_> = Schema {
     application_id: 0x726c_6179,
     migrations: &[
-        connections::TABLE,
+        connections::TABLES,
         "
 CREATE TABLE relay_record (
     key   BLOB PRIMARY KEY,                 -- what the record is about
@@ -72,7 +72,7 @@ impl RelayStore {
     }
 
     /// The connections in it.
-    pub fn connections(&self) -> Connections {
+    pub fn connections(&self) -> Result<Connections, Error> {
         Connections::within(self.0.clone())
     }
 

@@ -13,7 +13,7 @@ use smp::address::{ServerAddress, ServerWithPassword};
 use smp::command::{BasicAuth, LinkData};
 use smp::id::{CorrId, RecipientId};
 
-use super::{Inconsistent, OwnerDocument, PersonaDocument, RelayRecordDocument, require};
+use super::{ConnectionRecords, Inconsistent, OwnerDocument, PersonaDocument, RelayRecordDocument, require};
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, OwnerIdentity};
 use crate::owner::{GroupOwner, Kept};
@@ -53,6 +53,9 @@ pub struct GroupDocument {
     #[serde(default, skip_serializing_if = "is_empty")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub roster: Roster,
+    /// Secret: what the connections with relays need to go on
+    #[serde(default, skip_serializing_if = "ConnectionRecords::is_empty")]
+    pub connections: ConnectionRecords,
     /// The owner and all keys of the group
     pub owner: OwnerDocument,
     /// The queue behind the link
@@ -179,6 +182,7 @@ impl GroupDocument {
         "queue.delivery_private_key",
         "queue.recipient_id",
         "persona.server_password",
+        "connections",
     ];
 }
 
@@ -205,10 +209,10 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept { confirmed, untold_profile, persona, roster, relays } = Kept::from(owner);
+        let Kept { confirmed, untold_profile, persona, roster, relays, connections } = Kept::from(owner);
         let document = GroupDocument::from(owner.link());
         let link_data = LinkDataDocument { confirmed, untold_profile, ..document.link_data };
-        GroupDocument { relay_records: relays, persona, roster, link_data, ..document }
+        GroupDocument { relay_records: relays, persona, roster, connections, link_data, ..document }
     }
 }
 
@@ -224,6 +228,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         relay_records: Vec::new(),
         persona: None,
         roster: Roster::default(),
+        connections: ConnectionRecords::default(),
         owner: OwnerDocument::from(&group.owner),
         queue: queue_document(group, queue.and_then(|queue| queue.access.as_ref())),
         link_data: LinkDataDocument {
@@ -262,6 +267,7 @@ impl TryFrom<GroupDocument> for GroupState {
             persona: document.persona.clone(),
             roster: document.roster.clone(),
             relays: document.relay_records.clone(),
+            connections: document.connections.clone(),
         };
         let prepared = PreparedGroupLink(own_group(document)?);
         match queue {

@@ -20,6 +20,11 @@ impl GroupOwner {
         self.wanted().into_iter().filter(|task| !waits(task)).collect()
     }
 
+    /// Whether there is something to do, now or at another try.
+    pub fn has_tasks(&self) -> bool {
+        !self.wanted().is_empty()
+    }
+
     /// When a task that failed is due again.
     pub fn next_due(&self) -> Option<Time> {
         self.wanted().iter().filter_map(|task| self.retries.get(task)).map(|retry| retry.at).min()
@@ -99,6 +104,13 @@ impl GroupOwner {
         };
         self.writing = Some(Writing { version, listed: self.listed() });
         Ok(Task::WriteLink(Box::new(write)))
+    }
+}
+
+impl RelayRecord {
+    /// Whether there is something to do about it, now or at another try.
+    pub fn has_tasks(&self) -> bool {
+        !tasks_of(self).is_empty()
     }
 }
 

@@ -14,8 +14,8 @@ use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, Ne
 use super::status::{InactiveReason, RejectedReason, Status};
 use super::{GroupOwner, MAX_RELAYS};
 use crate::document::{
-    DiscardedDocument, HandshakeDocument, Inconsistent, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
-    RelayRecordDocument, ServerPassword, require,
+    ConnectionRecords, DiscardedDocument, HandshakeDocument, Inconsistent, OwedDocument, PartingDocument,
+    PersonaDocument, ReasonCode, RelayRecordDocument, ServerPassword, require,
 };
 use crate::event::{RejectionReason, RelayCapabilities, RelayCommand};
 use crate::extension::Extension;
@@ -37,6 +37,7 @@ pub(crate) struct Kept {
     pub(crate) persona: Option<PersonaDocument>,
     pub(crate) roster: Roster,
     pub(crate) relays: Vec<RelayRecordDocument>,
+    pub(crate) connections: ConnectionRecords,
 }
 
 impl From<&GroupOwner> for Kept {
@@ -47,6 +48,7 @@ impl From<&GroupOwner> for Kept {
             persona: owner.persona.as_ref().map(PersonaDocument::from),
             roster: owner.roster.clone(),
             relays: owner.relays.iter().map(RelayRecordDocument::from).collect(),
+            connections: owner.connections.clone(),
         }
     }
 }
@@ -68,8 +70,8 @@ impl Kept {
         let confirmed = self.confirmed.unwrap_or(version);
         require(confirmed <= version, "link_data.confirmed", "more than link_data.version")?;
         let roster = self.roster;
-        let untold_profile = self.untold_profile;
-        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, ..GroupOwner::from(link) })
+        let (untold_profile, connections) = (self.untold_profile, self.connections);
+        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, ..GroupOwner::from(link) })
     }
 }
 
@@ -253,6 +255,13 @@ fn reason(stage: &Stage) -> Option<(ReasonCode, Option<String>)> {
         Stage::Inactive(ended) => Some((ended.reason.into(), None)),
         Stage::Rejected(ended) => Some(rejected(&ended.reason)),
         _ => None,
+    }
+}
+
+impl RelayRecord {
+    /// The word for why it is inactive or rejected.
+    pub fn reason_code(&self) -> Option<ReasonCode> {
+        reason(&self.stage).map(|(code, _)| code)
     }
 }
 

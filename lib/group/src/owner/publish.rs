@@ -80,7 +80,7 @@ impl GroupOwner {
     }
 
     /// Whether the newest link data lists a relay, written or not.
-    pub(super) fn lists(&self, record: &RelayRecord) -> bool {
+    pub fn lists(&self, record: &RelayRecord) -> bool {
         self.link.group().contents().relays.iter().any(|link| is_link_of(record, link))
     }
 

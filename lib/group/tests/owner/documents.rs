@@ -117,6 +117,30 @@ fn a_link_that_does_not_exist_has_no_relays() {
 }
 
 #[test]
+fn what_the_agent_keeps_is_carried_unseen() {
+    let mut desk = busy();
+    let secret = || Some(b"ratchet".to_vec().into());
+    desk.owner.connections_mut().set("relay-1", b"\x01", secret());
+    desk.owner.connections_mut().set("relay-1", b"\x02", secret());
+    desk.owner.connections_mut().set("relay-2", b"\x01", secret());
+    desk.owner.connections_mut().set("relay-1", b"\x02", None);
+    let again = reread(&desk.owner);
+    assert_eq!(again.connections(), desk.owner.connections());
+    assert_eq!(again.connections().of("relay-1"), [(b"\x01".to_vec(), secret().unwrap())]);
+    assert_eq!(
+        json_of(&desk)["connections"],
+        json!({"relay-1": {"AQ": "cmF0Y2hldA"}, "relay-2": {"AQ": "cmF0Y2hldA"}})
+    );
+    assert_eq!(format!("{:?}", again.connections()), "{\"relay-1\", \"relay-2\"}");
+    desk.owner.connections_mut().forget("relay-1");
+    assert_eq!(desk.owner.connections().names().collect::<Vec<_>>(), ["relay-2"]);
+    let mut json = json_of(&desk);
+    json["connections"]["relay-2"]["AQ"] = "not base64!".into();
+    let error = read(json).unwrap_err();
+    assert!(error.contains("expected base64url") && !error.contains("not base"), "{error}");
+}
+
+#[test]
 fn the_password_for_receiving_is_a_declared_secret() {
     let mut json = json_of(&busy());
     json["persona"]["server_password"] = "secret".into();

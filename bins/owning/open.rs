@@ -1,0 +1,56 @@
+//! The beginning of a run on a group in a state file.
+
+use cli::{Code, Context, Error, Kept, OrError as _, Timeout};
+use codec::text::base64url_unpadded;
+use group::document::{GroupDocument, GroupState};
+use group::owner::GroupOwner;
+
+use super::keep::GroupKeep;
+use super::work::{End, Work};
+use crate::documents::Group;
+
+/// How much of a hash names a run.
+const NAME: usize = 12;
+
+/// A group in a file that this run has to itself, and the name of the run.
+pub fn open(kept: &Kept, ctx: &mut Context) -> Result<(GroupKeep, String), Error> {
+    let state = ctx.state(&kept.state)?;
+    let Group(document) = state.load()?;
+    let run = name(&document)?;
+    let at = kept.state.display();
+    match GroupState::try_from(document).or_error_at(Code::FieldInvalid, &at)? {
+        GroupState::Created(owner) => Ok((GroupKeep::new(*owner, state), run)),
+        GroupState::Prepared(_) => Err(Error::new(Code::Usage, "the link of this group was not created yet")
+            .at(at)
+            .hint("grp-link-create --state creates it")),
+    }
+}
+
+/// Runs on the same file follow from each other, and none of them repeats what another drew from a seed.
+fn name(document: &GroupDocument) -> Result<String, Error> {
+    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
+    let hash = crypto::hash::sha256(&bytes);
+    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
+}
+
+/// Makes the steps of this run, works until `goal` holds, prints what the owner knows then, and says how it
+/// ended. If the steps cannot be made, nothing is printed.
+pub async fn until_told(
+    keep: &GroupKeep,
+    run: &str,
+    timeout: Timeout,
+    ctx: &mut Context,
+    prepare: impl AsyncFnOnce(&mut Work<'_>) -> Result<(), Error>,
+    goal: impl Fn(&GroupOwner) -> bool,
+) -> Result<End, Error> {
+    let mut work = Work::start(ctx, keep, timeout, run).await?;
+    let prepared = prepare(&mut work).await;
+    let outcome = match &prepared {
+        Ok(()) => work.until(goal).await,
+        Err(_) => Ok(End::Unsent),
+    };
+    work.close().await;
+    prepared?;
+    ctx.emit(&keep.document())?;
+    outcome
+}

@@ -1,0 +1,505 @@
+//! A run in which the owner's tasks are done, and what relays say reaches the owner, until a goal is reached.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agent::connection::{
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, Where,
+};
+use agent::ratchet::Pq;
+use agent::short_link::ContactShortLink;
+use agent::time::{Env, Time};
+use cli::{Code, Context, Error, OrError as _, Step, Timeout};
+use crypto::Random;
+use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Task, TaskId};
+use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, ServerEvent, Unsubscribed};
+use net::tls::Connector;
+use smp::address::ServerAddress;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::keep::{GroupKeep, id};
+use super::link_data;
+use super::report::{OWNER, Report};
+use super::trial::Trials;
+use crate::Dialler;
+use crate::connection::running::{Watch, clock, observer, options};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With what was wanted.
+    Reached,
+    /// Everything was said, and somebody else has to act.
+    Waiting,
+    /// Servers could not be reached: the next run goes on.
+    Unsent,
+}
+
+/// A task that is done on the network.
+pub(super) enum Job {
+    /// Of the owner.
+    Owner(TaskId),
+    /// Of the test with this number: its address is read.
+    Trial(usize),
+}
+
+/// An owner at work.
+pub struct Work<'a> {
+    pub(super) ctx: &'a mut Context,
+    keep: GroupKeep,
+    pub(super) agent: Agent,
+    events: AgentEvents,
+    written: watch::Receiver<u64>,
+    network: JoinSet<(Job, Outcome)>,
+    running: BTreeSet<TaskId>,
+    pub(super) random: Box<dyn Random + Send>,
+    clock: Clock,
+    timeout: Timeout,
+    /// When the user has waited long enough, unless something happens before.
+    patience: Instant,
+    report: Report,
+    pub(super) trials: Trials,
+}
+
+impl<'a> Work<'a> {
+    /// Begins with the group as it is kept. `run` names the randomness of this run.
+    pub async fn start(ctx: &'a mut Context, keep: &GroupKeep, timeout: Timeout, run: &str) -> Result<Work<'a>, Error> {
+        let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;
+        let options = options(timeout, Watch::Follow, observer(ctx.trace(), OWNER));
+        let (clock, random) = (clock(ctx.clock()), ctx.random(&format!("agent_{run}")));
+        let (agent, events) = Agent::start(keep.clone(), connector, options, random, clock.clone());
+        let mut work = Work {
+            random: ctx.random(&format!("owner_{run}")),
+            ctx,
+            written: keep.written(),
+            keep: keep.clone(),
+            agent,
+            events,
+            network: JoinSet::new(),
+            running: BTreeSet::new(),
+            clock,
+            timeout,
+            patience: Instant::now() + timeout.duration(),
+            report: Report::default(),
+            trials: Trials::default(),
+        };
+        work.load().await?;
+        Ok(work)
+    }
+
+    /// Connections that nobody knows are what tests left behind.
+    async fn load(&mut self) -> Result<(), Error> {
+        for (connection, outcome) in self.agent.load_all().await.map_err(agent_error)? {
+            outcome.map_err(agent_error)?;
+            let name = ConnectionName::new(&connection.to_string());
+            if !name.is_some_and(|name| self.keep.look(|owner| owner.uses(&name))) {
+                self.delete(connection).await?;
+            }
+        }
+        self.keep.look(|owner| self.report.show(self.ctx, owner));
+        Ok(())
+    }
+
+    pub(super) async fn delete(&self, connection: agent::connection::keep::ConnectionId) -> Result<(), Error> {
+        let delete = |connection: &mut Connection, env: &mut Env<'_>| {
+            connection.delete(agent::connection::Delivery::Drop, env);
+            Ok::<_, Error>(())
+        };
+        done(self.agent.change(&connection, delete).await)
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// The group.
+    pub fn keep(&self) -> &GroupKeep {
+        &self.keep
+    }
+
+    /// Makes a step of the owner, and brings it into the file before anything follows from it.
+    pub async fn step<T>(
+        &mut self,
+        step: impl FnOnce(&mut GroupOwner, &mut Env<'_>) -> Result<T, OwnerError>,
+    ) -> Result<Result<T, OwnerError>, Error> {
+        let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
+        let made = self.keep.change(|owner| step(owner, &mut env));
+        self.keep.save().await?;
+        Ok(made)
+    }
+
+    /// Makes a step that tells something.
+    async fn tell(
+        &mut self,
+        step: impl FnOnce(&mut GroupOwner, &mut Env<'_>) -> Result<Vec<Event>, OwnerError>,
+    ) -> Result<(), Error> {
+        match self.step(step).await? {
+            Ok(events) => self.told(&events),
+            // Of a connection that is given up, or of a task that is not wanted any more.
+            Err(OwnerError::UnknownConnection(_)) => {}
+            Err(error) => return Err(Error::bug(error)),
+        }
+        Ok(())
+    }
+
+    /// Passes on what the owner was told.
+    pub fn told(&mut self, events: &[Event]) {
+        for event in events {
+            if matches!(event, Event::Status { .. } | Event::LinkWritten { .. }) {
+                self.be_patient();
+            }
+            self.keep.look(|owner| self.report.tell(self.ctx, owner, event));
+        }
+    }
+
+    pub(super) fn be_patient(&mut self) {
+        self.patience = Instant::now() + self.timeout.duration();
+    }
+
+    /// Works until `goal` holds and nothing is left to do that needs nobody else, or until nothing has happened for too
+    /// long.
+    pub async fn until(&mut self, goal: impl Fn(&GroupOwner) -> bool) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if self.keep.look(&goal) && self.is_quiet().await? {
+                return Ok(End::Reached);
+            }
+            if !self.next().await? {
+                return Ok(if self.is_quiet().await? { End::Waiting } else { End::Unsent });
+            }
+        }
+    }
+
+    /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.
+    async fn is_quiet(&self) -> Result<bool, Error> {
+        if !self.network.is_empty() || self.keep.look(|owner| owner.has_tasks()) {
+            return Ok(false);
+        }
+        let names: Vec<String> = self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect());
+        for name in names {
+            let Some(name) = ConnectionName::new(&name) else { continue };
+            match self.agent.status(&id(&name)?).await {
+                Ok(status) if matches!(status.at, Where::Asked | Where::Connected) && status.unsent == 0 => {}
+                Ok(_) => return Ok(false),
+                Err(AgentError::Unknown(_)) => {}
+                Err(error) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for the next thing that happens. False if that takes too long.
+    pub(super) async fn next(&mut self) -> Result<bool, Error> {
+        let retry = self.keep.look(GroupOwner::next_due).map(|at| at.since((self.clock)()));
+        let deadline = self.trials.deadline().map(|at| at.since((self.clock)()));
+        let wake = [retry, deadline].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            event = self.events.next() => {
+                let event = event.ok_or_else(|| Error::bug("the agent has ended"))?;
+                self.agent_event(event).await?;
+            }
+            Some(job) = self.network.join_next() => {
+                let (job, outcome) = job.map_err(|_| Error::bug("a task ended early"))?;
+                self.finish(job, outcome).await?;
+            }
+            _ = self.written.changed() => {}
+            () = sleep(wake) => self.trials.check_time((self.clock)()),
+            () = tokio::time::sleep_until(self.patience) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    async fn finish(&mut self, job: Job, outcome: Outcome) -> Result<(), Error> {
+        match job {
+            Job::Owner(task) => {
+                self.running.remove(&task);
+                self.tell(|owner, env| owner.finish(&task, outcome, env)).await
+            }
+            Job::Trial(number) => {
+                let now = self.now();
+                self.trials.read(number, outcome, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins what is due.
+    async fn start_due(&mut self) -> Result<(), Error> {
+        loop {
+            let now = self.now();
+            let running = &self.running;
+            let next = self.keep.look(|owner| owner.due(now).into_iter().find(|task| !running.contains(task)));
+            let Some(task) = next else { return Ok(()) };
+            let begun = self.keep.change(|owner| owner.task(&task));
+            match begun.map_err(Error::bug)? {
+                Task::ReadLink(link) => self.spawn_read(Job::Owner(task.clone()), link),
+                Task::WriteLink(write) => {
+                    let dialler = self.dialler("link_update");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
+                }
+                local => {
+                    self.do_local(task, local).await?;
+                    continue;
+                }
+            }
+            self.running.insert(task);
+        }
+    }
+
+    pub(super) fn spawn_read(&mut self, job: Job, link: ContactShortLink) {
+        let dialler = self.dialler("link_read");
+        self.network.spawn(async move { (job, link_data::read(link, dialler).await) });
+    }
+
+    fn dialler(&mut self, step: &str) -> Dialler {
+        Dialler::new(self.ctx, OWNER, step, self.timeout)
+    }
+
+    /// Does a task that is a step of a connection. Where possible, the step and the owner's knowledge of it become
+    /// durable together.
+    async fn do_local(&mut self, id: TaskId, task: Task) -> Result<(), Error> {
+        let outcome = match task {
+            Task::Open { connection, link, server, info } => {
+                let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
+                self.open(&connection, JoinLink::Full(link), plan, info).await?
+            }
+            Task::Allow { connection, info } => {
+                self.talk(&id, &connection, move |connection, env| allow(connection, info, env)).await?
+            }
+            Task::Send { connection, bodies } => {
+                self.talk(&id, &connection, move |connection, env| send(connection, &bodies, env)).await?
+            }
+            Task::Delete { connection, delivery } => {
+                let delete = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    connection.delete(delivery, env);
+                    Ok(())
+                };
+                self.talk(&id, &connection, delete).await?
+            }
+            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+        };
+        match outcome {
+            Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a connection; one of this name is the one that is wanted.
+    pub(super) async fn open(
+        &mut self,
+        name: &ConnectionName,
+        link: JoinLink,
+        plan: QueuePlan,
+        info: Vec<u8>,
+    ) -> Result<Option<Outcome>, Error> {
+        let settings = Settings { pq: Pq::Off, ..Settings::default() };
+        let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
+        let mut connection = Connection::open(link, &settings, &mut env);
+        if let Err(error) = connection.join(plan, info, &mut env) {
+            return Ok(Some(Outcome::Refused(error.to_string())));
+        }
+        match self.agent.open(id(name)?, connection).await {
+            Ok(()) | Err(AgentError::Exists(_)) => Ok(Some(Outcome::Done)),
+            Err(error) => Err(agent_error(error)),
+        }
+    }
+
+    /// Makes a step of a connection and finishes the task with it. `None` if that is all.
+    async fn talk(
+        &mut self,
+        task: &TaskId,
+        name: &ConnectionName,
+        step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<(), ConnectionError> + Send + 'static,
+    ) -> Result<Option<Outcome>, Error> {
+        let (keep, task) = (self.keep.clone(), task.clone());
+        let both = move |connection: &mut Connection, env: &mut Env<'_>| {
+            step(connection, env)?;
+            Ok::<_, ConnectionError>(keep.change(|owner| owner.finish(&task, Outcome::Done, env)))
+        };
+        match self.agent.change(&id(name)?, both).await {
+            Ok(finished) => {
+                self.told(&finished.map_err(Error::bug)?);
+                self.keep.save().await?;
+                Ok(None)
+            }
+            Err(ChangeError::Refused(error)) => Ok(Some(Outcome::Refused(error.to_string()))),
+            Err(ChangeError::Agent(AgentError::Unknown(_))) => {
+                Ok(Some(Outcome::Refused("there is no connection with the relay any more".to_owned())))
+            }
+            Err(ChangeError::Agent(error)) => Err(agent_error(error)),
+        }
+    }
+
+    async fn agent_event(&mut self, event: AgentEvent) -> Result<(), Error> {
+        match event {
+            AgentEvent::Connection(id, event) => match ConnectionName::new(&id.to_string()) {
+                Some(name) => self.connection_event(name, event).await,
+                None => Ok(()),
+            },
+            AgentEvent::Subscribed(_) | AgentEvent::Keeping(Ok(())) => Ok(()),
+            AgentEvent::Unsubscribed(_, Unsubscribed::TakenOver) => {
+                Err(Error::new(Code::TakenOver, "another program receives from the group's queues now"))
+            }
+            AgentEvent::Unsubscribed(id, Unsubscribed::Refused(error)) => match ConnectionName::new(&id.to_string()) {
+                Some(name) => self.failed(name, &format!("the server of our queue: {error}")).await,
+                None => Ok(()),
+            },
+            AgentEvent::Server(server, event) => {
+                self.server_event(&server, event);
+                Ok(())
+            }
+            AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
+        }
+    }
+
+    async fn connection_event(&mut self, name: ConnectionName, event: ConnectionEvent) -> Result<(), Error> {
+        match event {
+            ConnectionEvent::Confirmed { info } => {
+                self.be_patient();
+                let now = self.now();
+                if self.trials.answered(&name, &info, now) {
+                    return Ok(());
+                }
+                self.tell(|owner, env| owner.answered(&name, &info, env)).await
+            }
+            ConnectionEvent::Connected { .. } => {
+                let heard = |connection: &mut Connection, _: &mut Env<'_>| connection.heard();
+                self.hear(&name, heard, |owner, name, env| owner.connected(name, env)).await
+            }
+            ConnectionEvent::Message(message) => {
+                let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    // It was acknowledged before, if there is nothing to acknowledge.
+                    let _ = connection.acknowledge(&message.id, None, env);
+                };
+                self.hear(&name, acknowledge, move |owner, name, env| owner.received(name, &message.body, env)).await
+            }
+            ConnectionEvent::Receipts { id, .. } => {
+                let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    let _ = connection.acknowledge(&id, None, env);
+                };
+                self.hear(&name, acknowledge, |_, _, _| Ok(Vec::new())).await
+            }
+            ConnectionEvent::Stopped(fault) => self.failed(name, &fault.to_string()).await,
+            ConnectionEvent::QueueLost => self.failed(name, "the server has deleted our queue").await,
+            ConnectionEvent::NotSent { fault, .. } => {
+                self.report.warn(
+                    self.ctx,
+                    Code::MessageNotSent,
+                    format!("{name}: a message will not be sent: {fault}"),
+                );
+                Ok(())
+            }
+            ConnectionEvent::Refused(fault) => {
+                let problem = format!("{name}: something that came was dropped: {fault}");
+                self.report.warn(self.ctx, Code::PeerMessageRefused, problem);
+                Ok(())
+            }
+            ConnectionEvent::QuotaExceeded { .. } => {
+                let problem = format!("{name}: the relay's queue is full; it will be tried again");
+                self.report.warn(self.ctx, Code::QueueFull, problem);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the owner, and the connection that it was told, at the same time.
+    async fn hear(
+        &mut self,
+        name: &ConnectionName,
+        heard: impl FnOnce(&mut Connection, &mut Env<'_>) + Send + 'static,
+        tell: impl FnOnce(&mut GroupOwner, &ConnectionName, &mut Env<'_>) -> Result<Vec<Event>, OwnerError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (keep, told_name) = (self.keep.clone(), name.clone());
+        let both = move |connection: &mut Connection, env: &mut Env<'_>| {
+            let told = keep.change(|owner| tell(owner, &told_name, env));
+            heard(connection, env);
+            Ok::<_, Error>(told)
+        };
+        match self.agent.change(&id(name)?, both).await {
+            Ok(Ok(events)) => self.told(&events),
+            Ok(Err(OwnerError::UnknownConnection(_) | OwnerError::Prohibited(..))) => {}
+            Ok(Err(error)) => return Err(Error::bug(error)),
+            Err(error) => done(Err(error))?,
+        }
+        self.keep.save().await
+    }
+
+    async fn failed(&mut self, name: ConnectionName, reason: &str) -> Result<(), Error> {
+        self.be_patient();
+        if self.trials.failed(&name, reason) {
+            return Ok(());
+        }
+        self.tell(|owner, env| owner.connection_failed(&name, reason, env)).await
+    }
+
+    fn server_event(&mut self, server: &ServerAddress, event: ServerEvent) {
+        let (outcome, note) = match &event {
+            ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
+            ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
+            ServerEvent::ConnectFailed(error) => (crate::code(error.blame()).name(), error.to_string()),
+        };
+        let to = &server.to_string();
+        self.ctx.trace().step(Step { who: OWNER, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
+        match &event {
+            ServerEvent::ConnectFailed(error) => {
+                let problem = crate::connect_error(server, error);
+                self.report.warn(self.ctx, Code::ServerDown, format!("{problem}; it will be tried again"));
+            }
+            ServerEvent::Connected { .. } => self.report.forget(&server.first_host().to_string()),
+            ServerEvent::Disconnected(_) => {}
+        }
+    }
+
+    /// Ends in good order.
+    pub async fn close(self) {
+        self.agent.close().await;
+    }
+}
+
+/// Lets a relay in. One that was let in before, by a run that was cut off, is in.
+fn allow(connection: &mut Connection, info: Vec<u8>, env: &mut Env<'_>) -> Result<(), ConnectionError> {
+    match connection.allow(info, env) {
+        Err(_) if matches!(connection.status().at, Where::Allowed | Where::Greeting | Where::Connected) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn send(connection: &mut Connection, bodies: &[Vec<u8>], env: &mut Env<'_>) -> Result<(), ConnectionError> {
+    bodies.iter().try_for_each(|body| connection.send(body, SendOptions::default(), env).map(drop))
+}
+
+/// A connection that is gone needs nothing more.
+fn done(changed: Result<(), ChangeError<Error>>) -> Result<(), Error> {
+    match changed {
+        Ok(()) | Err(ChangeError::Agent(AgentError::Unknown(_))) => Ok(()),
+        Err(ChangeError::Agent(error)) => Err(agent_error(error)),
+        Err(ChangeError::Refused(error)) => Err(error),
+    }
+}
+
+/// What the agent could not do.
+pub(super) fn agent_error(error: AgentError) -> Error {
+    match error {
+        AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
+            Some(error) => error.clone(),
+            None => Error::bug(error),
+        },
+        AgentError::Unreadable(name, error) => Error::new(Code::FieldInvalid, error)
+            .at(format!("connections.{name}"))
+            .hint("the state file is damaged, or of a newer version of the tools"),
+        error => Error::bug(error),
+    }
+}
+
+async fn sleep(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
