@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod documents;
+pub mod operator;
 pub mod owning;
 
 use std::path::Path;

@@ -25,6 +25,7 @@
 //! | [`content_digest`] | whether copies of a message say the same |
 //! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
 //! | [`security_code`] | the number that two members compare |
+//! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
 //! | [`owner`] | the owner of a group: invites relays, checks them, publishes them, removes them |
 //! | [`version`], [`limits`] | what we speak, and how long things may be |
@@ -55,6 +56,7 @@ pub mod message_id;
 pub mod owner;
 pub mod preferences;
 pub mod profile;
+pub mod relay;
 pub mod roster;
 pub mod roster_blob;
 pub mod roster_transfer;

@@ -8,7 +8,9 @@
 
 use codec::Decode as _;
 use crypto::hash;
+use serde::{Deserialize, Serialize};
 
+use crate::bytes::unpadded;
 use crate::chunk::{Chunk, ChunkPart};
 use crate::event::{Event, RosterAcknowledgement, RosterHeader};
 use crate::limits;
@@ -17,12 +19,14 @@ use crate::roster::{Roster, RosterVersion};
 use crate::roster_blob::RosterBlob;
 use crate::verification::AcceptedMessage;
 
-/// A roster of which some chunks are missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A roster of which some chunks are missing. Who receives it may keep it so: its chunks are acknowledged one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RosterTransfer {
+    #[serde(with = "unpadded")]
     announced_by: MessageId,
     header: RosterHeader,
     next: u8,
+    #[serde(default, with = "unpadded", skip_serializing_if = "Vec::is_empty")]
     received: Vec<u8>,
 }
 

@@ -25,3 +25,4 @@ pub mod steady;
 pub mod tls;
 
 pub use blame::Blame;
+pub use shared_random::SharedRandom;

@@ -6,10 +6,11 @@ use crypto::Random;
 
 /// A source that its clones share.
 #[derive(Clone)]
-pub(crate) struct SharedRandom(Arc<Mutex<Box<dyn Random + Send>>>);
+pub struct SharedRandom(Arc<Mutex<Box<dyn Random + Send>>>);
 
 impl SharedRandom {
-    pub(crate) fn new(random: Box<dyn Random + Send>) -> Self {
+    /// Shares a source.
+    pub fn new(random: Box<dyn Random + Send>) -> Self {
         SharedRandom(Arc::new(Mutex::new(random)))
     }
 }

@@ -275,16 +275,21 @@ fn prepare_link(
     server: &ServerWithPassword,
     random: &mut dyn Random,
 ) -> Result<PreparedContactLink, LinkWriteError> {
-    let group_link_id = text::base64url(&random::array::<GROUP_LINK_ID>(random));
     let request = ContactLinkRequest {
         server: server.address.clone(),
         entity_id: owner.group_id().to_entity_id(),
         tail: Vec::new(),
-        client_data: Some(json!({"type": "group", "groupLinkId": group_link_id}).to_string()),
+        client_data: Some(client_data(random)),
         agent_versions: version::AGENT,
         client_versions: version::SMP_CLIENT,
     };
     PreparedContactLink::prepare(request, owner.root_key.signing_key(), LinkSecrets::random(random))
+}
+
+/// What the connection request of a group link or a relay link says to applications.
+pub(crate) fn client_data(random: &mut dyn Random) -> String {
+    let group_link_id = text::base64url(&random::array::<GROUP_LINK_ID>(random));
+    json!({"type": "group", "groupLinkId": group_link_id}).to_string()
 }
 
 /// Signs and encrypts the contents beside the fixed data. Owners' links accept no requests: members go to relays.

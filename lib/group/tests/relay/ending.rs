@@ -1,0 +1,141 @@
+//! Removal by the owner, the end of the group, leaving.
+
+use agent::connection::Delivery;
+use group::body::Batch;
+use group::element::{Element, ForwardContent, ForwardSender};
+use group::event::{Event, MemberRemoval, RejectionReason};
+use group::relay::{ConnectionName, GroupSelector, Inactivity, LogEvent, Status};
+
+use crate::support::{Bench, Done, Owner, hours, id};
+
+fn removal(member: &str) -> Event {
+    Event::GroupMemberDelete(MemberRemoval { member_id: id(member), messages: None, roster_version: None })
+}
+
+#[test]
+fn chat_49_a_removed_relay_passes_the_notice_on_deletes_its_link_and_closes() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, _) = bench.activate(&mut owner, "relay-member-id1");
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    let notice = owner.says(removal("relay-member-id1"));
+    bench.receive(connection, &notice);
+    assert_eq!(bench.status(service), Status::Inactive(Inactivity::Removed));
+    assert!(bench.done.contains(&Done::Deleted(ConnectionName::Link(service), Delivery::Drop)));
+    assert!(bench.done.contains(&Done::Deleted(connection, Delivery::Await)));
+    assert!(bench.deleted().contains(&ConnectionName::Owner(service, 2)));
+    assert!(bench.sent().is_empty(), "the owner knows");
+
+    bench.restart();
+    let farewell = bench.relay.service(service).unwrap().farewell().unwrap().to_vec();
+    let element = Batch::parse(&farewell).unwrap().into_iter().next().unwrap().unwrap();
+    let Element::Forward(forward) = element else { panic!("a forward") };
+    let ForwardSender::Member(author, _) = forward.sender else { panic!("an author") };
+    assert_eq!(author, owner.identity.owner_id);
+    let ForwardContent::Message(authored) = forward.content else { panic!("a message") };
+    assert_eq!(codec::Encode::to_bytes(&authored), notice);
+}
+
+#[test]
+fn chat_49_other_relays_pass_the_notice_on_and_stay() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, _) = bench.activate(&mut owner, "relay-member-id1");
+    let notice = owner.says(removal("relay-member-id2"));
+    bench.receive(connection, &notice);
+    assert_eq!(bench.status(service), Status::Active);
+    assert!(bench.events.iter().any(|event| matches!(event, group::relay::Event::ToForward { .. })));
+}
+
+#[test]
+fn chat_51_a_removed_relay_takes_a_new_invitation_but_not_the_old_one() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, old) = bench.activate(&mut owner, "relay-member-id1");
+    let notice = owner.says(removal("relay-member-id1"));
+    bench.receive(connection, &notice);
+    owner.publish(&[]);
+    bench.serve(&owner);
+
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    assert_eq!(bench.last_rejected(), Some(RejectionReason::Policy));
+    assert_eq!(bench.created(), std::slice::from_ref(&old));
+
+    let (new, _, link) = bench.accept(&owner, "relay-member-id2");
+    assert_ne!(new, service);
+    assert_ne!(link, old);
+}
+
+#[test]
+fn the_end_of_the_group_is_passed_on() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, _) = bench.activate(&mut owner, "relay-member-id1");
+    let end = owner.says(Event::GroupDelete);
+    bench.receive(connection, &end);
+    assert_eq!(bench.status(service), Status::Inactive(Inactivity::GroupDeleted));
+    assert!(bench.relay.service(service).unwrap().farewell().is_some());
+    assert!(bench.deleted().contains(&connection));
+}
+
+#[test]
+fn an_ended_service_looks_at_nothing_and_hears_nothing() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, link) = bench.activate(&mut owner, "relay-member-id1");
+    owner.publish(&[]);
+    bench.serve(&owner);
+    bench.pass(hours(1));
+    assert_eq!(bench.status(service), Status::Inactive(Inactivity::Absent));
+    owner.publish(&[link]);
+    bench.serve(&owner);
+    let end = owner.says(Event::GroupDelete);
+    bench.receive(connection, &end);
+    bench.pass(hours(3));
+    assert_eq!(bench.status(service), Status::Inactive(Inactivity::Absent));
+}
+
+#[test]
+fn an_invitation_that_is_left_before_it_is_answered_is_refused() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.invite(owner.invitation("relay-member-id1"));
+    let group = GroupSelector::Link(owner.short_link());
+    bench.step(|relay, env| relay.leave(&group, env).unwrap());
+    bench.run();
+    assert_eq!(bench.last_rejected(), Some(RejectionReason::RejoinRejected));
+    assert!(bench.created().is_empty());
+}
+
+#[test]
+fn everything_is_in_the_log() {
+    let mut bench = Bench::new();
+    let mut owner = Owner::new("Walks");
+    let (service, connection, _) = bench.activate(&mut owner, "relay-member-id1");
+    bench.restart();
+    let notice = owner.says(removal("relay-member-id1"));
+    bench.receive(connection, &notice);
+    let numbers: Vec<u64> = bench.log.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    assert!(bench.log.iter().all(|entry| entry.service == service));
+    let names: Vec<String> = bench
+        .log
+        .iter()
+        .map(|entry| serde_json::to_value(entry).unwrap()["event"].as_str().unwrap().to_owned())
+        .collect();
+    for name in ["invited", "group_read", "link_planned", "status", "connection", "said", "checked"] {
+        assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
+    }
+    let statuses = bench.log.iter().filter_map(|entry| match &entry.event {
+        LogEvent::Status(status) => Some(status.name()),
+        _ => None,
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), ["link_created", "accepted", "active", "inactive"]);
+    let last = bench.log.iter().rev().find(|entry| matches!(entry.event, LogEvent::Status(_))).unwrap();
+    let line = String::from_utf8(last.to_json()).unwrap();
+    assert!(line.contains(r#""event":"status","status":"inactive","reason":"removed""#), "{line}");
+    assert!(!line.contains('\n'));
+}

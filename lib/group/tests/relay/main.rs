@@ -1,0 +1,11 @@
+//! The relay's side of groups: invitations, relay links, rosters, monitoring, removal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod ending;
+mod hostile;
+mod inviting;
+mod monitoring;
+mod properties;
+mod rosters;
+mod support;
+mod working;

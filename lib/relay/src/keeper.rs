@@ -1,0 +1,452 @@
+//! The one task that owns the machine.
+//!
+//! It takes in whatever is ready, makes all changes durable with one commit, and only then acknowledges messages, answers
+//! orders and runs what is due. Tasks run beside it, at most one about each connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::connection::{Connection, ConnectionError, Event};
+use agent::time::{Env, Time};
+use group::relay::{
+    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, Task, TaskId,
+};
+use net::SharedRandom;
+use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
+use smp::id::MessageId;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::config::Clock;
+use crate::effects::{Effects, Ran, connection_id};
+use crate::http::Page;
+use crate::metrics::Metrics;
+use crate::service::ServiceError;
+use crate::store::RelayStore;
+
+/// Inputs that are taken in for one commit.
+const TOGETHER: usize = 256;
+/// The longest sleep: clocks of machines jump.
+const SLEEP: Duration = Duration::from_secs(60);
+/// Between looks at the size of the log.
+const TRIM_EVERY: Duration = Duration::from_secs(3_600);
+
+/// What the operator wants, with where to answer once it is durable.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Change(Command, GroupSelector, oneshot::Sender<Result<Vec<u64>, CommandError>>),
+    /// How everything stands.
+    Look(oneshot::Sender<Page>),
+}
+
+/// An order that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Leave,
+    Allow,
+    Suspend,
+    Resume,
+}
+
+/// What may happen once the changes of a step are durable.
+enum After {
+    Acknowledge(ConnectionName, MessageId),
+    Heard(ConnectionName),
+    Answer(oneshot::Sender<Result<Vec<u64>, CommandError>>, Result<Vec<u64>, CommandError>),
+}
+
+/// Everything that the task owns.
+pub(crate) struct Keeper {
+    pub(crate) relay: Relay,
+    pub(crate) store: Arc<RelayStore>,
+    pub(crate) effects: Effects,
+    pub(crate) events: AgentEvents,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    pub(crate) random: SharedRandom,
+    /// Told when the address exists.
+    pub(crate) address_ready: Option<oneshot::Sender<()>>,
+    /// Whoever wants new lines of the log.
+    pub(crate) lines: Option<mpsc::Sender<String>>,
+    pub(crate) log_kept: Duration,
+    pub(crate) drain_timeout: Duration,
+    work: Work,
+    after: Vec<After>,
+    trimmed: Option<Time>,
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Work {
+    running: JoinSet<(TaskId, Ran)>,
+    ids: BTreeSet<TaskId>,
+    /// Connections that tasks are about.
+    busy: BTreeMap<TaskId, ConnectionName>,
+    /// Links that the agent is creating.
+    awaited: BTreeMap<ConnectionName, TaskId>,
+    /// What the agent told of links before it said that it has them.
+    early: BTreeMap<ConnectionName, Event>,
+    /// Acknowledgements and the like, whose outcome does not matter: the agent tells again what they are about.
+    small: JoinSet<()>,
+}
+
+/// What the keeper is made of.
+pub(crate) struct Parts {
+    pub(crate) relay: Relay,
+    pub(crate) store: Arc<RelayStore>,
+    pub(crate) effects: Effects,
+    pub(crate) events: AgentEvents,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) address_ready: Option<oneshot::Sender<()>>,
+    /// Whoever wants new lines of the log.
+    pub(crate) lines: Option<mpsc::Sender<String>>,
+    pub(crate) log_kept: Duration,
+    pub(crate) drain_timeout: Duration,
+}
+
+impl Keeper {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { relay, store, effects, events, orders, metrics, .. } = parts;
+        let Parts { address_ready, lines, log_kept, drain_timeout, .. } = parts;
+        Keeper {
+            relay,
+            store,
+            events,
+            orders,
+            metrics,
+            clock: effects.clock.clone(),
+            random: effects.random.clone(),
+            effects,
+            address_ready,
+            lines,
+            log_kept,
+            drain_timeout,
+            work: Work::default(),
+            after: Vec::new(),
+            trimmed: None,
+        }
+    }
+
+    /// Runs until `shutdown` resolves, and then ends in good order.
+    pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServiceError> {
+        tokio::pin!(shutdown);
+        self.step(Relay::elapsed);
+        loop {
+            self.commit().await?;
+            self.start_due();
+            tokio::select! {
+                () = &mut shutdown => break,
+                more = self.take_in() => if !more { return Err(ServiceError::AgentEnded) },
+            }
+            if !self.take_ready().await {
+                return Err(ServiceError::AgentEnded);
+            }
+        }
+        self.drain().await
+    }
+
+    /// Waits for something to happen; whether there is somebody who may make it happen.
+    async fn take_in(&mut self) -> bool {
+        let sleep = self.sleep();
+        tokio::select! {
+            event = self.events.next() => match event {
+                Some(event) => self.told(event),
+                None => return false,
+            },
+            Some(order) = self.orders.recv() => self.ordered(order),
+            Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                self.ran(task, ran);
+            },
+            Some(_) = self.work.small.join_next() => {}
+            () = tokio::time::sleep(sleep) => self.step(Relay::elapsed),
+        }
+        true
+    }
+
+    /// Takes in what is ready besides, for the same commit.
+    async fn take_ready(&mut self) -> bool {
+        for _ in 0..TOGETHER {
+            tokio::select! {
+                biased;
+                event = self.events.next() => match event {
+                    Some(event) => self.told(event),
+                    None => return false,
+                },
+                Some(order) = self.orders.recv() => self.ordered(order),
+                Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                    self.ran(task, ran);
+                },
+                () = std::future::ready(()) => return true,
+            }
+        }
+        true
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = (self.clock)();
+        let next = self.relay.next_due(now);
+        next.map_or(SLEEP, |next| next.since(now)).min(SLEEP)
+    }
+
+    fn step(&mut self, step: impl FnOnce(&mut Relay, &mut Env<'_>) -> Vec<RelayEvent>) {
+        let mut env = Env { now: (self.clock)(), random: &mut self.random };
+        let events = step(&mut self.relay, &mut env);
+        for event in events {
+            self.metrics.event(&event);
+        }
+    }
+
+    /// Makes everything durable that changed, and does what waited for that.
+    async fn commit(&mut self) -> Result<(), ServiceError> {
+        let changes = self.relay.take_changes();
+        let lines = self.new_lines(&changes);
+        if !changes.is_empty() {
+            self.store.commit(changes).await?;
+        }
+        if let Some(listener) = &self.lines {
+            // Who reads too slowly misses lines; the log has them.
+            lines.into_iter().for_each(|line| drop(listener.try_send(line)));
+        }
+        self.trim().await?;
+        for after in std::mem::take(&mut self.after) {
+            self.follow(after);
+        }
+        Ok(())
+    }
+
+    /// Lines of the log among the changes, if somebody wants them.
+    fn new_lines(&self, changes: &[Change]) -> Vec<String> {
+        let line = |change: &Change| match (change.key, &change.value) {
+            (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
+            _ => None,
+        };
+        if self.lines.is_some() { changes.iter().filter_map(line).collect() } else { Vec::new() }
+    }
+
+    async fn trim(&mut self) -> Result<(), ServiceError> {
+        let now = (self.clock)();
+        if self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY) {
+            self.trimmed = Some(now);
+            let kept = u64::try_from(self.log_kept.as_millis()).unwrap_or(u64::MAX);
+            self.store.trim_log(now.millis().saturating_sub(kept) / 1_000).await?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, after: After) {
+        let agent = self.effects.agent.clone();
+        match after {
+            After::Acknowledge(connection, message) => {
+                self.work.small.spawn(async move {
+                    let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+                        connection.acknowledge(&message, None, env)
+                    };
+                    // What was not acknowledged comes again.
+                    let _ = agent.change(&connection_id(&connection), acknowledge).await;
+                });
+            }
+            After::Heard(connection) => {
+                self.work.small.spawn(async move {
+                    let heard = |connection: &mut Connection, _: &mut Env<'_>| {
+                        connection.heard();
+                        Ok::<_, ConnectionError>(())
+                    };
+                    let _ = agent.change(&connection_id(&connection), heard).await;
+                });
+            }
+            After::Answer(asker, answer) => {
+                // Whoever asked may have gone.
+                let _ = asker.send(answer);
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        for id in self.relay.due((self.clock)()) {
+            if self.work.ids.contains(&id) {
+                continue;
+            }
+            let mut env = Env { now: (self.clock)(), random: &mut self.random };
+            let Some(task) = self.relay.task(&id, &mut env) else { continue };
+            let connection = about(&task);
+            if connection.is_some_and(|connection| self.work.busy.values().any(|busy| *busy == connection)) {
+                continue;
+            }
+            self.work.ids.insert(id);
+            self.work.busy.extend(connection.map(|connection| (id, connection)));
+            let effects = self.effects.clone();
+            self.metrics.task(&id);
+            self.work.running.spawn(async move { (id, effects.run(task).await) });
+        }
+    }
+
+    fn ran(&mut self, task: TaskId, ran: Ran) {
+        self.work.busy.remove(&task);
+        match ran {
+            Ran::Finished(outcome) => self.finish(task, outcome),
+            Ran::Awaits(connection) => {
+                self.work.awaited.insert(connection, task);
+                if let Some(event) = self.work.early.remove(&connection) {
+                    self.created(connection, event);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, task: TaskId, outcome: Outcome) {
+        self.work.ids.remove(&task);
+        self.work.awaited.retain(|_, awaited| *awaited != task);
+        if let TaskId::DeleteConnection(connection) = task {
+            // Nobody waits any more for what is deleted.
+            self.work.early.remove(&connection);
+            if let Some(awaited) = self.work.awaited.remove(&connection) {
+                self.work.ids.remove(&awaited);
+            }
+        }
+        self.metrics.outcome(&outcome);
+        self.step(|relay, env| relay.finish(&task, outcome, env));
+    }
+
+    /// Something that the agent tells.
+    fn told(&mut self, event: AgentEvent) {
+        match event {
+            AgentEvent::Connection(id, event) => {
+                let name = std::str::from_utf8(id.as_bytes()).ok().and_then(|name| name.parse().ok());
+                match name {
+                    Some(name) => self.connection_told(name, event),
+                    None => tracing::warn!(connection = %id, "a connection that is none of the relay's"),
+                }
+            }
+            AgentEvent::Unsubscribed(id, Unsubscribed::TakenOver) => {
+                tracing::warn!(connection = %id, "another session receives from a queue of this relay");
+            }
+            AgentEvent::Unsubscribed(id, Unsubscribed::Refused(error)) => {
+                tracing::warn!(connection = %id, %error, "nothing comes from a queue");
+            }
+            AgentEvent::Server(server, ServerEvent::ConnectFailed(error)) => {
+                tracing::info!(server = %server.first_host(), %error, "a server cannot be reached");
+            }
+            AgentEvent::Server(..) | AgentEvent::Subscribed(_) => {}
+            AgentEvent::Keeping(kept) => self.metrics.keeping(kept.is_ok()),
+            AgentEvent::Lost(error) => tracing::error!(%error, "a connection is lost"),
+        }
+    }
+
+    fn connection_told(&mut self, name: ConnectionName, event: Event) {
+        match event {
+            Event::Created | Event::Stopped(_) if self.work.awaited.contains_key(&name) => self.created(name, event),
+            Event::Created | Event::Stopped(_) if self.is_creating(&name) => drop(self.work.early.insert(name, event)),
+            Event::Created if name == ConnectionName::Address => {
+                if let Some(ready) = self.address_ready.take() {
+                    let _ = ready.send(());
+                }
+            }
+            Event::Requested(request) if name == ConnectionName::Address => {
+                self.step(|relay, env| relay.requested(request.id, &request.info, env));
+            }
+            // Nobody forwards to members yet: the agent keeps what they ask.
+            Event::Requested(_) => self.metrics.joins.add(1),
+            Event::Info(info) => self.step(|relay, env| relay.informed(&name, &info, env)),
+            Event::Connected { .. } => {
+                self.step(|relay, env| relay.connected(&name, env));
+                self.after.push(After::Heard(name));
+            }
+            Event::Message(message) => {
+                self.step(|relay, env| relay.received(&name, message.sent_at, &message.body, env));
+                self.after.push(After::Acknowledge(name, message.id));
+            }
+            Event::Receipts { id, .. } => self.after.push(After::Acknowledge(name, id)),
+            Event::Stopped(fault) | Event::NotSent { fault, .. } => {
+                tracing::info!(connection = %name, %fault, "a connection failed");
+                self.step(|relay, env| relay.connection_lost(&name, env));
+            }
+            Event::QueueLost => self.step(|relay, env| relay.connection_lost(&name, env)),
+            Event::Refused(fault) => tracing::debug!(connection = %name, %fault, "refused what came"),
+            Event::LinkRead
+            | Event::Created
+            | Event::Confirmed { .. }
+            | Event::Sent { .. }
+            | Event::QuotaExceeded { .. }
+            | Event::QuotaRestored
+            | Event::LinkSet
+            | Event::Suspended
+            | Event::Deleted(_) => {}
+        }
+    }
+
+    /// Whether a task is about to hand this link to the agent.
+    fn is_creating(&self, name: &ConnectionName) -> bool {
+        let ConnectionName::Link(service) = name else { return false };
+        self.work.busy.contains_key(&TaskId::CreateLink(*service))
+    }
+
+    /// The link that a task creates exists, or its server refused it.
+    fn created(&mut self, name: ConnectionName, event: Event) {
+        let Some(task) = self.work.awaited.remove(&name) else { return };
+        let outcome = match event {
+            Event::Stopped(fault) => Outcome::Failed(fault.to_string()),
+            _ => Outcome::Done,
+        };
+        self.finish(task, outcome);
+    }
+
+    fn ordered(&mut self, order: Order) {
+        match order {
+            Order::Look(asker) => {
+                let page = Page::of(&self.relay, (self.clock)());
+                let _ = asker.send(page);
+            }
+            Order::Change(command, selector, asker) => {
+                let selected = self.relay.select(&selector).into_iter().map(|id| id.0).collect();
+                let mut env = Env { now: (self.clock)(), random: &mut self.random };
+                let made = match command {
+                    Command::Leave => self.relay.leave(&selector, &mut env),
+                    Command::Allow => self.relay.allow(&selector, &mut env),
+                    Command::Suspend => self.relay.suspend(&selector, true, &mut env),
+                    Command::Resume => self.relay.suspend(&selector, false, &mut env),
+                };
+                let answer = made.map(|events| {
+                    events.iter().for_each(|event| self.metrics.event(event));
+                    selected
+                });
+                self.after.push(After::Answer(asker, answer));
+            }
+        }
+    }
+
+    /// Starts nothing more, and waits for what is under way.
+    async fn drain(mut self) -> Result<(), ServiceError> {
+        let timeout = self.drain_timeout;
+        let drained = tokio::time::timeout(timeout, async {
+            while let Some(ended) = self.work.running.join_next().await {
+                if let Ok((task, ran)) = ended {
+                    self.ran(task, ran);
+                }
+            }
+            self.commit().await?;
+            while self.work.small.join_next().await.is_some() {}
+            Ok(())
+        });
+        let drained = drained.await.unwrap_or(Ok(()));
+        self.work.running.abort_all();
+        let agent = self.effects.agent.clone();
+        // The agent waits until what it tells is taken.
+        let events = async { while self.events.next().await.is_some() {} };
+        let _ = tokio::time::timeout(timeout, async { tokio::join!(agent.close(), events) }).await;
+        drained
+    }
+}
+
+/// The connection that a task is about.
+fn about(task: &Task) -> Option<ConnectionName> {
+    match task {
+        Task::CreateLink { connection, .. }
+        | Task::Answer { connection, .. }
+        | Task::Send { connection, .. }
+        | Task::DeleteConnection(connection, _) => Some(*connection),
+        Task::ReadLink { .. } | Task::AskPolicy(_) | Task::Dismiss(_) => None,
+    }
+}

@@ -1,0 +1,38 @@
+//! A relay service: the effects of [`group::relay`].
+//!
+//! Floor 5. The relay's machine is pure: it says what is to be kept, which tasks are due, and takes their outcomes. Here
+//! what it says is made durable, tasks are run, and what owners and servers say is handed to it, in this order and no
+//! other:
+//!
+//! ```text
+//! take in: events of the agent, outcomes, orders, time ─▶ steps ─▶ one commit ─▶ acknowledge, answer, run due tasks
+//! ```
+//!
+//! Machine and connections share one store. They need no common commit: whatever an owner said is acknowledged to its
+//! server only after the machine's changes are durable, and every task may be done twice, because it names the connection
+//! or the link that it is about. A store that fails ends the service; after a restart it goes on from what is durable.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | what the operator chooses |
+//! | [`service`] | starting, the loop, ending in good order |
+//! | [`store`] | records, and the log that can be exported |
+//! | [`links`] | reading group links from servers |
+//! | [`policy`] | the operator's program that is asked about invitations |
+//! | [`control`] | the operator's orders, through a Unix socket |
+//! | [`http`] | metrics, health and a status page |
+
+mod address;
+pub mod config;
+pub mod control;
+mod effects;
+mod format;
+pub mod http;
+mod keeper;
+pub mod links;
+mod metrics;
+pub mod policy;
+pub mod service;
+pub mod store;
+
+pub use group::relay::{ConnectionName, RelayIdentity, RelaySettings, ServiceId};

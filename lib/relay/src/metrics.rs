@@ -1,0 +1,98 @@
+//! Counters: aggregates only, nothing about a single group or owner.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use group::relay::{Event, Outcome, TaskId};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the relay counts.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    invitations: Counter,
+    dismissed: Counter,
+    tests: Counter,
+    pub(crate) joins: Counter,
+    checks: Counter,
+    forwarded: Counter,
+    tasks: Counter,
+    unreachable: Counter,
+    failed: Counter,
+    broken: AtomicBool,
+}
+
+impl Metrics {
+    pub(crate) fn event(&self, event: &Event) {
+        match event {
+            Event::Invited(_) => self.invitations.add(1),
+            Event::Dismissed(_) => self.dismissed.add(1),
+            Event::Tested => self.tests.add(1),
+            Event::ToForward { .. } => self.forwarded.add(1),
+            Event::StatusChanged { .. } | Event::Admission { .. } | Event::UnknownConnection(_) => {}
+        }
+    }
+
+    pub(crate) fn task(&self, task: &TaskId) {
+        self.tasks.add(1);
+        if matches!(task, TaskId::CheckLink(_)) {
+            self.checks.add(1);
+        }
+    }
+
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Unreachable => self.unreachable.add(1),
+            Outcome::Failed(_) => self.failed.add(1),
+            Outcome::Done | Outcome::LinkData(_) | Outcome::NoLink | Outcome::Verdict(_) => {}
+        }
+    }
+
+    pub(crate) fn keeping(&self, works: bool) {
+        self.broken.store(!works, Ordering::Relaxed);
+    }
+
+    /// Whether connections can be kept.
+    pub(crate) fn is_healthy(&self) -> bool {
+        !self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn render(&self, services: &[(&'static str, usize)]) -> String {
+        let mut page = String::new();
+        let counters = [
+            ("invitations_total", "Invitations, repeated ones not counted.", &self.invitations),
+            ("dismissed_requests_total", "Requests that got no answer.", &self.dismissed),
+            ("address_tests_total", "Tests of the address.", &self.tests),
+            ("waiting_joins_total", "Requests of members that came.", &self.joins),
+            ("owner_messages_total", "Messages of owners for everybody in a group.", &self.forwarded),
+            ("link_checks_total", "Looks at group links.", &self.checks),
+            ("tasks_total", "Tasks that were begun.", &self.tasks),
+            ("tasks_unreachable_total", "Tasks that are tried again.", &self.unreachable),
+            ("tasks_failed_total", "Tasks that failed.", &self.failed),
+        ];
+        let _ = writeln!(page, "# HELP relay_services Services by status.\n# TYPE relay_services gauge");
+        for (status, count) in services {
+            let _ = writeln!(page, "relay_services{{status=\"{status}\"}} {count}");
+        }
+        let _ = writeln!(page, "# HELP relay_keeping 1 while connections can be kept.\n# TYPE relay_keeping gauge");
+        let _ = writeln!(page, "relay_keeping {}", u8::from(self.is_healthy()));
+        for (name, help, counter) in counters {
+            let _ = writeln!(page, "# HELP relay_{name} {help}\n# TYPE relay_{name} counter");
+            let _ = writeln!(page, "relay_{name} {}", counter.get());
+        }
+        page
+    }
+}
