@@ -14,12 +14,14 @@
 //! told again, as after a restart.
 
 mod alarm;
+mod answers;
 mod apply;
 mod driver;
 mod error;
 mod event;
 mod flights;
 mod handle;
+mod heard;
 mod hold;
 mod inbox;
 mod observe;

@@ -11,12 +11,12 @@ mod supervise;
 mod wishes;
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use crypto::Random;
 use crypto::authorize::AuthPrivateKey;
 use smp::address::ServerAddress;
 use smp::id::RecipientId;
+use smp::response::Response;
 use tokio::sync::{mpsc, watch};
 
 pub use backoff::Backoff;
@@ -52,28 +52,41 @@ pub enum SteadyEvent {
     Disconnected(End),
     /// Connecting failed; it will be tried again.
     ConnectFailed(Arc<ConnectError>),
-    /// Subscribed to a wanted queue.
-    Subscribed(RecipientId),
-    /// The server refused to subscribe to a queue, which is no longer wanted.
-    SubscriptionFailed(RecipientId, ClientError),
+    /// The server answered to the subscription of a wanted queue.
+    Subscribed(Subscribed),
     /// The server said something. After `END` and `DELD` the queue is no longer wanted.
     Event(Event),
 }
 
+/// A subscription that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The queue.
+    pub queue: RecipientId,
+    /// The answer; the body of a message comes as an event. After an error the queue is no longer wanted.
+    pub outcome: Result<Response, ClientError>,
+    /// Bytes of the command's transmission.
+    pub sent: usize,
+}
+
 /// The events of a steady client, in order.
 #[derive(Debug)]
-pub struct SteadyEvents(mpsc::Receiver<SteadyEvent>);
+pub struct SteadyEvents(mpsc::Receiver<Numbered>);
+
+/// An event with the number of its client, for whoever has many clients.
+pub(crate) type Numbered = (u64, SteadyEvent);
 
 impl SteadyEvents {
     /// The next event, or `None` after it was closed.
     pub async fn next(&mut self) -> Option<SteadyEvent> {
-        self.0.recv().await
+        self.0.recv().await.map(|(_, event)| event)
     }
+}
 
-    /// The same for whoever waits for more than one thing.
-    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<SteadyEvent>> {
-        self.0.poll_recv(context)
-    }
+/// Where a client tells its events, under which number.
+pub(crate) struct Outlet {
+    pub(crate) number: u64,
+    pub(crate) channel: mpsc::Sender<Numbered>,
 }
 
 /// Why there is no client to give a command to.
@@ -131,14 +144,26 @@ impl SteadyClient {
         options: SteadyOptions,
         random: Box<dyn Random + Send>,
     ) -> (Self, SteadyEvents) {
+        let (channel, events) = mpsc::channel(options.client.events.max(1));
+        let client = Self::start_numbered(address, connector, options, random, Outlet { number: 0, channel });
+        (client, SteadyEvents(events))
+    }
+
+    /// The same, with the events of many clients in one channel.
+    pub(crate) fn start_numbered(
+        address: ServerAddress,
+        connector: Connector,
+        options: SteadyOptions,
+        random: Box<dyn Random + Send>,
+        outlet: Outlet,
+    ) -> Self {
         let wishes = Arc::new(Wishes::default());
         let (status, status_seen) = watch::channel(Status::default());
-        let (events, events_seen) = mpsc::channel(options.client.events.max(1));
         let (stop, stopped) = watch::channel(false);
-        let supervisor = Supervisor::new(address, connector, options, random, wishes.clone(), status, events);
+        let supervisor = Supervisor::new(address, connector, options, random, wishes.clone(), status, outlet);
         tokio::spawn(supervisor.run(stopped));
         let patience = options.connect.timeout;
-        (SteadyClient(Arc::new(Handle { wishes, status: status_seen, patience, stop })), SteadyEvents(events_seen))
+        SteadyClient(Arc::new(Handle { wishes, status: status_seen, patience, stop }))
     }
 
     /// Wants a queue: it is subscribed to as soon as there is a connection, and after every reconnection.
@@ -147,11 +172,11 @@ impl SteadyClient {
     }
 
     /// Wants a queue that `NEW` has subscribed to through `client`. If that connection has ended, it is subscribed to
-    /// as any other; tells whether that is not needed.
-    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) -> bool {
+    /// as any other.
+    pub fn keep_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, client: &Client) {
         let status = &self.0.status;
         let still = || matches!(&*status.borrow(), Status::Connected(current) if current == client);
-        self.0.wishes.add_subscribed(queue, key, still)
+        self.0.wishes.add_subscribed(queue, key, still);
     }
 
     /// No longer wants a queue. The server keeps the subscription until the connection ends.

@@ -18,7 +18,9 @@ use crypto::authorize::AuthPrivateKey;
 use crypto::dh::X25519PrivateKey;
 use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey};
 use net::Blame;
-use net::client::{Client, ClientError, ClientOptions, End, Event, Events, Request, Violation};
+use net::client::{
+    Client, ClientError, ClientOptions, Collected, Collector, End, Event, Events, NotSubmitted, Request, Violation,
+};
 use net::handshake::{ConnectOptions, connect};
 use net::tls::Connector;
 use smp::command::{Command, MessageFlags};
@@ -187,6 +189,72 @@ async fn a_message_that_answers_a_forgotten_acknowledgement_is_an_event() {
     assert_eq!((event.entity_id, event.response), (queue(1).into(), Ok(message(2))));
     let next = client.acknowledge(&queue(1), &MessageId::from([2; 24]), &key).await.unwrap().unwrap();
     assert_eq!(next.id, MessageId::from([2; 24]));
+}
+
+/// Responses of thousands of commands in one place: every command has one outcome there, and no message is lost.
+#[tokio::test]
+async fn collected_responses_come_by_number_and_messages_among_them_as_events() {
+    let server = MiniServer::start(|block| {
+        let answer = |command: &smp::transmission::ClientTransmission| match command.command {
+            Command::Ack(_) => reply(command, message(2)),
+            Command::Off => reply(command, Response::Err(Error::Auth)),
+            Command::Del => (command.corr_id.clone(), queue(9).into(), Response::Ok),
+            _ => reply(command, Response::Ok),
+        };
+        Reaction::Answer(block.commands.iter().map(answer).collect())
+    })
+    .await;
+    let (client, mut events) = client(&server).await;
+    let (collector, mut collected) = Collector::new();
+    let key = key();
+    let commands = [Command::Ack(MessageId::from([1; 24])), Command::Off, Command::Del, Command::Sub];
+    for (number, command) in (10..).zip(commands) {
+        let request = Request::new(command).about(queue(1)).authorized_by(&key);
+        assert!(client.submit_collected(request, number, &collector).unwrap() > 0);
+    }
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        let Collected { number, outcome } = collected.recv().await.unwrap();
+        outcomes.push((number, outcome));
+    }
+    let acknowledged = Response::Msg(MessageId::from([2; 24]), Vec::new());
+    let expected = [
+        (10, Ok(acknowledged)),
+        (11, Ok(Response::Err(Error::Auth))),
+        (12, Err(ClientError::Protocol(Violation::Entity))),
+        (13, Ok(Response::Ok)),
+    ];
+    assert_eq!(outcomes, expected);
+    let event = events.next().await.unwrap();
+    assert_eq!((event.entity_id, event.response), (queue(1).into(), Ok(message(2))));
+}
+
+#[tokio::test]
+async fn every_collected_command_has_an_outcome_even_without_a_connection() {
+    let server = MiniServer::start(|block| match block.commands[0].command {
+        Command::Off => Reaction::Cut,
+        _ => Reaction::Answer(Vec::new()),
+    })
+    .await;
+    let options = ClientOptions { queue: 2, ..ClientOptions::default() };
+    let (client, _events) = client_with(&server, options).await;
+    let (collector, mut collected) = Collector::new();
+    let submit = |number| {
+        let key = key();
+        let request = Request::new(Command::Off).about(queue(1)).authorized_by(&key);
+        client.submit_collected(request, number, &collector)
+    };
+    // Nothing is sent before this task waits.
+    assert!(submit(1).is_ok() && submit(2).is_ok());
+    assert_eq!(submit(3), Err(NotSubmitted::Full));
+    let mut outcomes = Vec::new();
+    for _ in 0..2 {
+        let Collected { number, outcome } = collected.recv().await.unwrap();
+        outcomes.push((number, outcome));
+    }
+    assert_eq!(outcomes, [(1, Err(ClientError::OutcomeUnknown)), (2, Err(ClientError::OutcomeUnknown))]);
+    wait_until(|| client.is_closed()).await;
+    assert_eq!(submit(4), Err(NotSubmitted::Failed(ClientError::NotSent)));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crypto::sign::Ed25519PrivateKey;
 use net::Blame;
 use net::client::{ClientError, ClientOptions, Event};
 use net::handshake::ConnectOptions;
-use net::steady::{Backoff, SteadyClient, SteadyEvent, SteadyEvents, SteadyOptions, Unavailable};
+use net::steady::{Backoff, SteadyClient, SteadyEvent, SteadyEvents, SteadyOptions, Subscribed, Unavailable};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use smp::command::Command;
@@ -69,7 +69,7 @@ impl Subscriptions {
 async fn await_subscribed(events: &mut SteadyEvents, wanted: &BTreeSet<RecipientId>) {
     let mut missing = wanted.clone();
     while !missing.is_empty() {
-        if let SteadyEvent::Subscribed(queue) = events.next().await.unwrap() {
+        if let SteadyEvent::Subscribed(Subscribed { queue, outcome: Ok(_), .. }) = events.next().await.unwrap() {
             missing.remove(&queue);
         }
     }
@@ -111,6 +111,32 @@ async fn after_a_lost_connection_every_wanted_queue_is_subscribed_again() {
     assert_eq!(subscriptions.on(1), wanted);
     let blocks = server.blocks.lock().unwrap().clone();
     assert!(blocks.len() < 20, "1000 subscriptions came in {} blocks", blocks.len());
+}
+
+#[tokio::test]
+async fn a_queue_that_is_subscribed_to_by_its_creation_is_subscribed_to_after_reconnection_only() {
+    let subscriptions = Subscriptions::default();
+    let noted = subscriptions.clone();
+    let server = MiniServer::start(move |block| {
+        noted.note(block);
+        match &block.commands[0].command {
+            Command::Off => Reaction::Cut,
+            _ => block.answer(&Response::Sok(None)),
+        }
+    })
+    .await;
+    let (client, mut events) = start(&server.address);
+    let first = client.client().await.unwrap();
+    client.keep_subscribed(queue(1), key(), &first);
+    client.subscribe(queue(2), key());
+    await_subscribed(&mut events, &[queue(2)].into()).await;
+    assert_eq!(subscriptions.on(0), [queue(2)].into());
+    let _ = first.suspend(&queue(1), &key()).await;
+    await_subscribed(&mut events, &[queue(1), queue(2)].into()).await;
+    // The session that created it has ended.
+    client.keep_subscribed(queue(3), key(), &first);
+    await_subscribed(&mut events, &[queue(3)].into()).await;
+    assert_eq!(subscriptions.on(1), [queue(1), queue(2), queue(3)].into());
 }
 
 #[tokio::test]
@@ -163,7 +189,7 @@ async fn a_refused_subscription_is_reported_and_an_unanswered_one_repeated() {
     client.subscribe(queue(1), key());
     client.subscribe(queue(2), key());
     let refused = |event| match event {
-        SteadyEvent::SubscriptionFailed(queue, error) => Some((queue, error)),
+        SteadyEvent::Subscribed(Subscribed { queue, outcome: Err(error), .. }) => Some((queue, error)),
         _ => None,
     };
     let refused = next_matching(&mut events, refused).await;

@@ -1,63 +1,70 @@
-//! Records of connections in one table of a store.
+//! Connections and their records in two tables of a store.
 //!
-//! Records of a kind stand together, not those of a connection: whoever sends to thousands of connections changes the
-//! same small record of each, and dozens of them share a page.
+//! Whoever sends to thousands of connections changes the same small record of each. So records of a kind stand together,
+//! dozens in a page, and one number finds a record: kind, connection and the record's own number. That costs a third of
+//! what keys of bytes cost, and a message with its body still fits one page.
 
-use std::future::Future;
+mod names;
+mod rows;
+
+use std::future::{Future, ready};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent::connection::keep::{Batch, ConnectionId, Keep, Record, Revision};
-use agent::connection::{Change, RecordKey};
-use codec::{Decode as _, Encode as _, Malformed};
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
-use zeroize::Zeroizing;
+use rusqlite::{Connection, Transaction};
 
+use self::names::{Named, Names};
 use crate::{Error, Schema, Store};
 
-/// The table, for the migrations of a service that keeps more in the same file.
-pub const TABLE: &str = "
+/// The tables, for the migrations of a service that keeps more in the same file.
+pub const TABLES: &str = "
+CREATE TABLE connection (
+    id   INTEGER PRIMARY KEY,               -- less than 2^27
+    name BLOB NOT NULL UNIQUE               -- what the application calls it
+) STRICT;
+
 CREATE TABLE connection_record (
-    kind       TEXT NOT NULL,               -- what the record holds
-    connection BLOB NOT NULL,               -- the name that the application gave it
-    number     BLOB NOT NULL,               -- of records of which there are many; empty otherwise
-    value      BLOB NOT NULL,               -- secret
-    PRIMARY KEY (kind, connection, number)
-) STRICT, WITHOUT ROWID;
+    id     INTEGER PRIMARY KEY,             -- kind * 2^59 + connection.id * 2^32 + number % 2^32
+    number INTEGER NOT NULL,                -- of a message or request; 0 where a connection has one record of a kind
+    value  BLOB NOT NULL                    -- secret
+) STRICT;
 ";
 
 /// A file that holds nothing else; "conn".
-const SCHEMA: Schema<'_> = Schema { application_id: 0x636f_6e6e, migrations: &[TABLE] };
+const SCHEMA: Schema<'_> = Schema { application_id: 0x636f_6e6e, migrations: &[TABLES] };
 
 /// The connections in a store. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Connections(Arc<Store>);
+pub struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<Store>,
+    /// As they will be when everything that is queued is durable; or why they could not be read.
+    names: Mutex<Result<Names, Error>>,
+}
 
 impl Connections {
     /// Opens or creates a file for connections alone.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Connections(Arc::new(Store::open(path, &SCHEMA)?)))
+        Self::within(Arc::new(Store::open(path, &SCHEMA)?))
     }
 
-    /// The connections in a store that has [`TABLE`]. Nobody else may need to be asked before it
-    /// [recovers](Store::recover).
-    pub fn within(store: Arc<Store>) -> Self {
-        Connections(store)
+    /// The connections in a store that has [`TABLES`]. If a commit fails, it is the agent that
+    /// [recovers](Store::recover) the store.
+    pub fn within(store: Arc<Store>) -> Result<Self, Error> {
+        let names = Mutex::new(Ok(store.read(Names::read)?));
+        Ok(Connections(Arc::new(Shared { store, names })))
     }
 
     /// The store underneath.
     pub fn inner(&self) -> &Arc<Store> {
-        &self.0
+        &self.0.store
     }
 
-    /// Runs a query where blocking is allowed.
-    fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> impl Future<Output = Result<T, Error>> + Send + 'static {
-        let store = self.0.clone();
-        async move { tokio::task::spawn_blocking(move || store.read(query)).await.unwrap_or(Err(Error::Closed)) }
+    fn names(&self) -> MutexGuard<'_, Result<Names, Error>> {
+        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,109 +72,53 @@ impl Keep for Connections {
     type Error = Error;
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        self.0.write(move |tx| write(tx, &batch))
+        // The order in which names are given is the order in which writes are queued.
+        let mut names = self.names();
+        let queued = names.as_mut().map_err(|error| error.clone()).and_then(|names| {
+            let batch = batch.into_iter().map(|(id, revision)| Ok((names.resolve(&id, &revision)?, revision)));
+            let batch = batch.collect::<Result<Vec<_>, Error>>()?;
+            Ok(self.0.store.write(move |tx| write(tx, &batch)))
+        });
+        drop(names);
+        async { queued?.await }
     }
 
+    /// Reads all names, which may take a moment.
     fn recover(&self) {
-        self.0.recover();
+        let mut names = self.names();
+        self.0.store.recover();
+        *names = self.0.store.read(Names::read);
     }
 
     fn load(&self, ids: Vec<ConnectionId>) -> impl Future<Output = Result<Vec<Vec<Record>>, Error>> + Send + 'static {
-        self.read(move |db| {
-            let kinds = kinds(db)?;
-            ids.iter().map(|id| load(db, &kinds, id)).collect()
-        })
+        let numbers = self.names().as_ref().map_err(|error| error.clone()).map(|names| names.find(&ids));
+        let store = self.0.store.clone();
+        async move {
+            let numbers = numbers?;
+            let load = move |db: &Connection| numbers.into_iter().map(|number| rows::load(db, number)).collect();
+            tokio::task::spawn_blocking(move || store.read(load)).await.unwrap_or(Err(Error::Closed))
+        }
     }
 
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, Error>> + Send + 'static {
-        self.read(list)
+        ready(self.names().as_ref().map_err(|error| error.clone()).map(Names::all))
     }
 }
 
-fn write(tx: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    for (id, revision) in batch {
+fn write(tx: &Transaction<'_>, batch: &[(Named, Revision)]) -> rusqlite::Result<()> {
+    for (named, revision) in batch {
+        if let Some(name) = &named.new {
+            names::insert(tx, named.number, name)?;
+        }
         match revision {
-            Revision::Change(changes) => changes.iter().try_for_each(|change| apply(tx, id, change))?,
-            Revision::Forget => forget(tx, id)?,
+            Revision::Change(changes) => {
+                changes.iter().try_for_each(|change| rows::change(tx, named.number, change))?;
+            }
+            Revision::Forget => {
+                rows::forget(tx, named.number)?;
+                names::delete(tx, named.number)?;
+            }
         }
     }
     Ok(())
-}
-
-fn apply(tx: &Transaction<'_>, id: &ConnectionId, change: &Change) -> rusqlite::Result<()> {
-    let (kind, number) = columns(&change.key);
-    match &change.value {
-        Some(value) => {
-            let sql = "INSERT INTO connection_record VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT DO UPDATE SET value = excluded.value";
-            tx.prepare_cached(sql)?.execute(params![kind, id.as_bytes(), number, **value])?
-        }
-        None => {
-            let sql = "DELETE FROM connection_record WHERE kind = ?1 AND connection = ?2 AND number = ?3";
-            tx.prepare_cached(sql)?.execute(params![kind, id.as_bytes(), number])?
-        }
-    };
-    Ok(())
-}
-
-fn forget(tx: &Transaction<'_>, id: &ConnectionId) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM connection_record WHERE kind = ?1 AND connection = ?2";
-    for kind in kinds(tx)? {
-        tx.prepare_cached(sql)?.execute(params![kind, id.as_bytes()])?;
-    }
-    Ok(())
-}
-
-/// The kinds of records that there are, without looking at every record.
-fn kinds(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT kind FROM connection_record WHERE kind > ?1 ORDER BY kind LIMIT 1";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut kinds = Vec::new();
-    let mut last = String::new();
-    while let Some(kind) = statement.query_row([&last], |row| row.get::<_, String>(0)).optional()? {
-        kinds.push(kind.clone());
-        last = kind;
-    }
-    Ok(kinds)
-}
-
-fn load(db: &Connection, kinds: &[String], id: &ConnectionId) -> rusqlite::Result<Vec<Record>> {
-    let sql = "SELECT kind, number, value FROM connection_record WHERE kind = ?1 AND connection = ?2 ORDER BY number";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut records = Vec::new();
-    for kind in kinds {
-        for record in statement.query_map(params![kind, id.as_bytes()], record)? {
-            records.push(record?);
-        }
-    }
-    Ok(records)
-}
-
-fn list(db: &Connection) -> rusqlite::Result<Vec<ConnectionId>> {
-    let (kind, _) = columns(&RecordKey::Core);
-    let mut statement = db.prepare_cached("SELECT connection FROM connection_record WHERE kind = ?1")?;
-    statement.query_map([kind], |row| name(row.get_ref(0)?.as_blob()?))?.collect()
-}
-
-/// A key as the columns `kind` and `number`.
-fn columns(key: &RecordKey) -> (String, Vec<u8>) {
-    let mut bytes = key.to_bytes();
-    let number = bytes.split_off(1.min(bytes.len()));
-    (String::from_utf8_lossy(&bytes).into_owned(), number)
-}
-
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let kind = row.get_ref(0)?.as_str()?.as_bytes();
-    let key = [kind, row.get_ref(1)?.as_blob()?].concat();
-    let key = RecordKey::decode_all(&key).map_err(damaged)?;
-    Ok((key, Zeroizing::new(row.get_ref(2)?.as_blob()?.to_vec())))
-}
-
-fn name(bytes: &[u8]) -> rusqlite::Result<ConnectionId> {
-    ConnectionId::new(bytes).ok_or_else(|| damaged(Malformed::BadValue("name of a connection")))
-}
-
-/// Somebody else has written into the file.
-fn damaged(error: Malformed) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(error))
 }

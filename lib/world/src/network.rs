@@ -1,5 +1,7 @@
 //! Sessions between hosts and servers: ordered both ways, late, and cut without either end being told.
 
+use std::time::Duration;
+
 use agent::time::Time;
 
 use crate::host::HostId;
@@ -22,6 +24,8 @@ pub(crate) struct Wire {
 pub(crate) struct Direction {
     last_arrival: Time,
     cut_at: Option<Time>,
+    /// What is under way is kept so long by somebody in between.
+    pub(crate) stall: Duration,
 }
 
 impl Wire {
@@ -46,9 +50,9 @@ impl Direction {
         self.cut_at = Some(self.cut_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// Whether something that was on its way arrives now.
-    pub(crate) fn delivers(&self, now: Time) -> bool {
-        self.cut_at.is_none_or(|cut| now < cut)
+    /// Whether something that would have arrived at `at` does arrive.
+    pub(crate) fn delivers(&self, at: Time) -> bool {
+        self.cut_at.is_none_or(|cut| at < cut)
     }
 }
 

@@ -28,8 +28,8 @@ type Digest = [u8; 32];
 pub struct Wiretap {
     /// The recipient's key of a queue.
     recipients: BTreeMap<Place, X25519PrivateKey>,
-    /// The key that both sides of a queue share since its first message.
-    shared: BTreeMap<Place, BoxKey>,
+    /// The keys that senders of a queue share with its recipient since their first message.
+    shared: BTreeMap<Place, Vec<BoxKey>>,
     /// What was sealed under a nonce.
     sealed: BTreeMap<[u8; 24], Digest>,
     /// The ciphertext that a header IV stands before.
@@ -52,9 +52,9 @@ impl Wiretap {
         self.by_header_iv.len() + self.by_key.len()
     }
 
-    /// The key between sender and recipient of a queue, once its first message was heard.
+    /// The key between the first sender and the recipient of a queue, once a message was heard.
     pub fn box_key(&self, server: &str, queue: &EntityId) -> Option<&BoxKey> {
-        self.shared.get(&(server.to_owned(), queue.clone()))
+        self.shared.get(&(server.to_owned(), queue.clone()))?.first()
     }
 
     /// Listens to the body of a `SEND`. `drawn` is all that may be a private key.
@@ -90,9 +90,8 @@ impl Wiretap {
 
     /// Looks at a message that waits on disk.
     pub(crate) fn audit_record(&mut self, host: &str, name: &str, key: RecordKey, record: &[u8]) -> Result<(), String> {
-        let waiting = waiting_key(record);
-        let waiting = waiting.map_err(|error| format!("{host} {name}: cannot read {key:?}: {error}"))?;
-        let Some((message_key, iv, plaintext)) = waiting else { return Ok(()) };
+        let waiting = waiting(record).map_err(|error| format!("{host} {name}: cannot read {key:?}: {error}"))?;
+        let Some(Waiting { key: message_key, iv, plaintext }) = waiting else { return Ok(()) };
         remember(&mut self.by_key, (message_key, iv), plaintext)
             .map_err(|()| format!("{host} {name}: {key:?} keeps a second plaintext for one message key"))
     }
@@ -104,7 +103,7 @@ impl Wiretap {
         drawn: impl Iterator<Item = &'a [u8; 32]>,
     ) -> Option<ClientMessage> {
         let Some(sender_key) = &envelope.header.sender_key else {
-            return envelope.open(self.shared.get(place)?).ok();
+            return self.shared.get(place)?.iter().find_map(|key| envelope.open(key).ok());
         };
         let known = self.recipients.get(place).and_then(|key| try_open(envelope, key, sender_key));
         let (key, message) = match known {
@@ -118,7 +117,10 @@ impl Wiretap {
                 opened
             }
         };
-        self.shared.insert(place.clone(), key);
+        let shared = self.shared.entry(place.clone()).or_default();
+        if !shared.contains(&key) {
+            shared.push(key);
+        }
         Some(message)
     }
 }
@@ -150,19 +152,34 @@ fn header_iv(encrypted: &[u8]) -> Result<[u8; 16], Malformed> {
     reader.array()
 }
 
-/// Key, IV and plaintext of a message that waits to be sealed; confirmations wait sealed.
-#[allow(clippy::type_complexity, reason = "used once")]
-fn waiting_key(record: &[u8]) -> Result<Option<([u8; 32], [u8; 16], Digest)>, Malformed> {
+/// What a record keeps of a message that waits to be sealed.
+struct Waiting {
+    key: [u8; 32],
+    iv: [u8; 16],
+    /// Of the plaintext and the size it is padded to.
+    plaintext: Digest,
+}
+
+/// Reads a record of a message to send; confirmations wait sealed. How records are written is the agent's own affair:
+/// when that changes, this says that it cannot read them.
+fn waiting(record: &[u8]) -> Result<Option<Waiting>, Malformed> {
     let mut reader = Reader::new(record);
     let (_version, _created, _notify) = (reader.u8()?, reader.i64()?, reader.bool()?);
-    if reader.u8()? != b'M' {
-        return Ok(None);
+    match reader.u8()? {
+        b'M' => {}
+        b'C' => return Ok(None),
+        _ => return Err(Malformed::BadValue("kind of waiting message")),
     }
-    let length = usize::try_from(reader.u32()?).unwrap();
-    let mut key = Reader::new(reader.take(length)?);
-    let (_version, _kind, _ratchet) = (key.u8()?, key.u8()?, key.u16()?);
-    let (message_key, iv) = (key.array()?, key.array()?);
-    let length = usize::try_from(reader.u32()?).unwrap();
-    let plaintext = reader.take(length)?;
-    Ok(Some((message_key, iv, sha256(&[plaintext, &reader.u32()?.to_be_bytes()].concat()))))
+    let stored_key = long(&mut reader)?;
+    let mut stored_key = Reader::new(stored_key);
+    let (_version, _kind, _ratchet) = (stored_key.u8()?, stored_key.u8()?, stored_key.u16()?);
+    let (key, iv) = (stored_key.array()?, stored_key.array()?);
+    let plaintext = long(&mut reader)?;
+    let size = reader.u32()?.to_be_bytes();
+    Ok(Some(Waiting { key, iv, plaintext: sha256(&[plaintext, &size].concat()) }))
+}
+
+fn long<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    let length = reader.u32()?;
+    reader.take(usize::try_from(length).unwrap())
 }

@@ -11,8 +11,11 @@ macro_rules! note {
     };
 }
 
+mod describe;
 mod hosting;
+mod tasks;
 mod transport;
+mod uplinks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -99,8 +102,10 @@ pub enum Fate {
 
 /// What can happen. `life` tells whether the host has crashed since.
 enum Happening {
-    /// A transmission arrives at a server.
+    /// A transmission arrives at a server, unless somebody keeps it for a while.
     AtServer(SessionNumber, Vec<u8>),
+    /// A transmission that was kept arrives at a server.
+    LateAtServer(SessionNumber, Vec<u8>),
     /// A server makes what it executed durable.
     Commit(ServerId),
     /// A server is there again.
@@ -321,7 +326,8 @@ impl<A: Application> World<A> {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::AtServer(session, bytes) => self.at_server(session, &bytes),
+            Happening::AtServer(session, bytes) => self.maybe_at_server(session, bytes),
+            Happening::LateAtServer(session, bytes) => self.at_server(session, &bytes),
             Happening::Commit(server) => self.commit_server(server),
             Happening::ServerBack(server) => self.server_back(server),
             Happening::ClientGone(server, session) => self.servers[server.0].server.close(session),

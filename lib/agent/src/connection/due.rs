@@ -19,13 +19,6 @@ impl Connection {
         tasks
     }
 
-    /// When a task will be due that failed and is to be tried again.
-    pub fn next_due(&self) -> Option<Time> {
-        let wanted = self.wanted();
-        let retries = self.retries.iter().filter(|(task, _)| wanted.contains(task));
-        retries.map(|(_, retry)| retry.at).min()
-    }
-
     pub(super) fn wanted(&self) -> Vec<TaskId> {
         let mut tasks = Vec::new();
         match &self.ending {

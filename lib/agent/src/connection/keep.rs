@@ -35,7 +35,7 @@ impl fmt::Display for ConnectionId {
     /// Names that are text show as such.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match std::str::from_utf8(&self.0) {
-            Ok(text) if text.chars().all(|c| c.is_ascii_graphic()) => f.write_str(text),
+            Ok(text) if text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) => f.write_str(text),
             _ => f.write_str(&codec::text::base64url(&self.0)),
         }
     }

@@ -123,8 +123,8 @@ impl Connection {
     }
 
     fn check_client(&self, version: u16) -> Result<(), PeerFault> {
-        let agreed = self.queue().and_then(|queue| queue.sender_version()).unwrap_or_default();
-        let known = self.versions().client.contains(version) || version <= agreed;
+        let agreed = self.queue().and_then(|queue| queue.sender_version());
+        let known = self.versions().client.contains(version) || agreed.is_some_and(|agreed| version <= agreed);
         if known { Ok(()) } else { Err(PeerFault::Version(version, "client")) }
     }
 

@@ -49,7 +49,8 @@ pub(super) struct Driver<K: Keep> {
     pub(super) flights: Flights,
     pub(super) rounds: Rounds<K::Error>,
     pub(super) inbox: Inbox,
-    pub(super) loads: Vec<Future_<Loaded>>,
+    /// What is being read. Nobody else may change it meanwhile.
+    pub(super) loads: Vec<Future_<Option<Loaded>>>,
     pub(super) outbox: Outbox,
     pub(super) hold: Hold<K::Error>,
     pub(super) stale: Stale,
@@ -116,7 +117,7 @@ impl<K: Keep> Driver<K> {
         }
         match self.requests.poll_recv_many(context, &mut self.inbox.requests, LIMIT) {
             Poll::Ready(0) => {
-                self.closing = true;
+                self.stop_starting();
                 true
             }
             Poll::Ready(_) => true,
@@ -128,7 +129,7 @@ impl<K: Keep> Driver<K> {
         let inbox = &mut self.inbox;
         self.loads.retain_mut(|load| match load.as_mut().poll(context) {
             Poll::Ready(loaded) => {
-                inbox.loaded.push(loaded);
+                inbox.loaded.extend(loaded);
                 false
             }
             Poll::Pending => true,
@@ -136,10 +137,19 @@ impl<K: Keep> Driver<K> {
         !self.inbox.loaded.is_empty()
     }
 
+    /// Every answer that a server gave before an event is taken in no later than the event: whether a message came
+    /// before or after the answer to its acknowledgement makes a difference.
     fn poll_servers(&mut self, context: &mut Context<'_>) -> bool {
-        let collected = self.collected.poll_recv_many(context, &mut self.inbox.collected, LIMIT).is_ready();
-        let heard = !self.outbox.is_full() && self.servers.poll(context, LIMIT, &mut self.inbox.heard);
-        collected || heard
+        if !self.outbox.is_full() {
+            self.servers.poll(context, &mut self.inbox.heard, LIMIT);
+        }
+        while let Ok(collected) = self.collected.try_recv() {
+            self.inbox.collected.push(collected);
+        }
+        if let Poll::Ready(Some(collected)) = self.collected.poll_recv(context) {
+            self.inbox.collected.push(collected);
+        }
+        !self.inbox.heard.is_empty() || !self.inbox.collected.is_empty()
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> bool {

@@ -60,7 +60,9 @@ impl Flights {
     /// Gives up what took too long.
     pub(super) fn give_up(&mut self, now: Instant) -> Vec<(Slot, TaskId)> {
         let mut given_up = Vec::new();
-        while let Some((_, number)) = self.deadlines.pop_front_if(|(deadline, _)| *deadline <= now) {
+        while self.deadline().is_some_and(|deadline| deadline <= now)
+            && let Some((_, number)) = self.deadlines.pop_front()
+        {
             if let Some(flight) = self.flights.get_mut(&number) {
                 flight.given_up = true;
                 given_up.push((flight.slot, flight.task.clone()));

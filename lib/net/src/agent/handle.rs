@@ -18,7 +18,7 @@ use super::flights::Flights;
 use super::hold::Hold;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::request::{self, Change, Open, Request};
+use super::request::{Change, Open, Ready, Request, Stepped};
 use super::rounds::Rounds;
 use super::servers::Servers;
 use super::steps::Steps;
@@ -88,8 +88,8 @@ impl Agent {
 
     /// Adds a new connection under a name that was never used. It is durable on return.
     pub async fn open(&self, id: ConnectionId, connection: Connection) -> Result<(), AgentError> {
-        let (job, answer) = Open::new(id, request::Ready(connection));
-        self.ask(Request::Job(job)).await?;
+        let (job, answer) = Open::of(id, Ready(connection));
+        self.ask(Request::Job(Box::new(job))).await?;
         match answered(answer).await? {
             Ok(()) => Ok(()),
             Err(ChangeError::Agent(error)) => Err(error),
@@ -105,8 +105,8 @@ impl Agent {
         other: ConnectionId,
         step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<Connection, E> + Send + 'static,
     ) -> Result<(), ChangeError<E>> {
-        let (job, answer) = Open::new(id, request::From(other, step));
-        self.ask(Request::Job(job)).await?;
+        let (job, answer) = Open::of(id, Stepped(other, step));
+        self.ask(Request::Job(Box::new(job))).await?;
         answered(answer).await?
     }
 
@@ -128,8 +128,8 @@ impl Agent {
     where
         F: FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (job, answer) = Change::new(steps);
-        self.ask(Request::Job(job)).await?;
+        let (job, answer) = Change::of(steps);
+        self.ask(Request::Job(Box::new(job))).await?;
         answered(answer).await?
     }
 
@@ -196,6 +196,6 @@ impl Agent {
     }
 }
 
-async fn answered<T>(answer: request::Answer<T>) -> Result<T, AgentError> {
+async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, AgentError> {
     answer.await.map_err(|_| AgentError::Closed)
 }

@@ -6,10 +6,9 @@ use tokio::sync::oneshot;
 
 use super::AgentError;
 use super::request::Request;
-use super::servers::ServerKey;
 use super::table::Slot;
 use crate::client::Collected;
-use crate::steady::SteadyEvent;
+use crate::steady::Numbered;
 
 /// Connections as they are kept, for whoever wanted them loaded.
 pub(super) struct Loaded {
@@ -26,7 +25,7 @@ pub(super) struct Inbox {
     pub(super) requests: Vec<Request>,
     pub(super) loaded: Vec<Loaded>,
     pub(super) collected: Vec<Collected>,
-    pub(super) heard: Vec<(ServerKey, SteadyEvent)>,
+    pub(super) heard: Vec<Numbered>,
     /// Outcomes of tasks that never reached a server.
     pub(super) outcomes: Vec<(Slot, TaskId, Outcome)>,
     /// A timer went off.

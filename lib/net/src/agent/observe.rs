@@ -15,8 +15,8 @@ pub struct AgentExchange<'a> {
     pub connection: &'a ConnectionId,
     /// To whom.
     pub server: &'a ServerAddress,
-    /// What for.
-    pub task: &'a TaskId,
+    /// What for; a subscription is no task.
+    pub task: Option<&'a TaskId>,
     /// The command and its outcome.
     pub exchange: Exchange<'a>,
 }

@@ -1,6 +1,5 @@
 //! What happens when a commit fails, and when others change the same connections.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -168,24 +167,18 @@ impl<K: Keep> Driver<K> {
     }
 
     pub(super) fn list(&mut self, answer: oneshot::Sender<Result<Vec<ConnectionId>, AgentError>>) {
-        let list = self.keep.list();
-        tokio::spawn(async move { answer.send(list.await.map_err(|error| AgentError::NotKept(Arc::new(error)))) });
+        let listing = self.keep.list();
+        self.loads.push(Box::pin(async {
+            let _ = answer.send(listing.await.map_err(|error| AgentError::NotKept(Arc::new(error))));
+            None
+        }));
     }
 
     pub(super) fn load(&mut self, ids: Vec<ConnectionId>, answer: oneshot::Sender<Loads>) {
         let loading = self.keep.load(ids.clone());
-        self.loads.push(Box::pin(load(ids, loading, answer)));
+        self.loads.push(Box::pin(async {
+            let records = loading.await.map_err(|error| AgentError::NotKept(Arc::new(error)));
+            Some(Loaded { records: records.map(|records| ids.into_iter().zip(records).collect()), answer })
+        }));
     }
-}
-
-async fn load<E: std::error::Error + Send + Sync + 'static>(
-    ids: Vec<ConnectionId>,
-    loading: impl Future<Output = Result<Vec<Vec<Record>>, E>> + Send,
-    answer: oneshot::Sender<Loads>,
-) -> Loaded {
-    let records = match loading.await {
-        Ok(records) => Ok(ids.into_iter().zip(records).collect()),
-        Err(error) => Err(AgentError::NotKept(Arc::new(error))),
-    };
-    Loaded { records, answer }
 }

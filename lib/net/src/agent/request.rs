@@ -1,9 +1,14 @@
 //! What the application asks for.
 
+mod change;
+mod open;
+
+use agent::connection::Subscription;
 use agent::connection::keep::ConnectionId;
-use agent::connection::{Connection, Subscription};
-use agent::time::Env;
 use tokio::sync::oneshot;
+
+pub(super) use self::change::Change;
+pub(super) use self::open::{Open, Ready, Stepped};
 
 use super::inbox::Loads;
 use super::steps::Steps;
@@ -36,119 +41,5 @@ pub(super) trait Job: Send {
     fn failed(self: Box<Self>, error: &AgentError);
 }
 
-/// The application's side of an answer.
-pub(super) type Answer<T> = oneshot::Receiver<T>;
-
-/// Steps of any number of connections.
-pub(super) struct Change<F, T, E> {
-    steps: Vec<(ConnectionId, F)>,
-    results: Vec<Result<T, ChangeError<E>>>,
-    answer: oneshot::Sender<Result<Vec<Result<T, ChangeError<E>>>, AgentError>>,
-}
-
-impl<F, T, E> Change<F, T, E>
-where
-    F: FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    #[expect(clippy::type_complexity, reason = "named once")]
-    pub(super) fn new(
-        steps: Vec<(ConnectionId, F)>,
-    ) -> (Box<dyn Job>, Answer<Result<Vec<Result<T, ChangeError<E>>>, AgentError>>) {
-        let (answer, answered) = oneshot::channel();
-        (Box::new(Change { steps, results: Vec::new(), answer }), answered)
-    }
-}
-
-impl<F, T, E> Job for Change<F, T, E>
-where
-    F: FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, E> + Send,
-    T: Send,
-    E: Send,
-{
-    fn run(&mut self, steps: &mut Steps) {
-        let wanted = std::mem::take(&mut self.steps);
-        let make = |(id, step): (ConnectionId, F)| match steps.change(&id, step) {
-            Ok(result) => result.map_err(ChangeError::Refused),
-            Err(error) => Err(ChangeError::Agent(error)),
-        };
-        self.results = wanted.into_iter().map(make).collect();
-    }
-
-    fn kept(self: Box<Self>) {
-        // Whoever asked may have gone; the steps are made all the same.
-        let _ = self.answer.send(Ok(self.results));
-    }
-
-    fn failed(self: Box<Self>, error: &AgentError) {
-        let _ = self.answer.send(Err(error.clone()));
-    }
-}
-
-/// A new connection, which may come out of a step of another.
-pub(super) struct Open<F, E> {
-    id: ConnectionId,
-    make: Option<F>,
-    result: Result<(), ChangeError<E>>,
-    answer: oneshot::Sender<Result<(), ChangeError<E>>>,
-}
-
-/// Where a new connection comes from.
-pub(super) trait Make: Send {
-    /// Why there may be none.
-    type Error: Send;
-    /// Makes it.
-    fn make(self, steps: &mut Steps) -> Result<Connection, ChangeError<Self::Error>>;
-}
-
-/// It is there already.
-pub(super) struct Ready(pub(super) Connection);
-
-impl Make for Ready {
-    type Error = std::convert::Infallible;
-
-    fn make(self, _: &mut Steps) -> Result<Connection, ChangeError<Self::Error>> {
-        Ok(self.0)
-    }
-}
-
-/// Out of a step of another connection.
-pub(super) struct From<F>(pub(super) ConnectionId, pub(super) F);
-
-impl<F, E> Make for From<F>
-where
-    F: FnOnce(&mut Connection, &mut Env<'_>) -> Result<Connection, E> + Send,
-    E: Send,
-{
-    type Error = E;
-
-    fn make(self, steps: &mut Steps) -> Result<Connection, ChangeError<E>> {
-        steps.change(&self.0, self.1).map_err(ChangeError::Agent)?.map_err(ChangeError::Refused)
-    }
-}
-
-impl<F: Make + 'static> Open<F, F::Error> {
-    pub(super) fn new(id: ConnectionId, make: F) -> (Box<dyn Job>, Answer<Result<(), ChangeError<F::Error>>>) {
-        let (answer, answered) = oneshot::channel();
-        (Box::new(Open { id, make: Some(make), result: Ok(()), answer }), answered)
-    }
-}
-
-impl<F: Make> Job for Open<F, F::Error> {
-    fn run(&mut self, steps: &mut Steps) {
-        let Some(make) = self.make.take() else { return };
-        self.result = match steps.table.slot(&self.id) {
-            Some(_) => Err(ChangeError::Agent(AgentError::Exists(self.id.clone()))),
-            None => make.make(steps).and_then(|made| steps.open(&self.id, made).map_err(ChangeError::Agent)),
-        };
-    }
-
-    fn kept(self: Box<Self>) {
-        let _ = self.answer.send(self.result);
-    }
-
-    fn failed(self: Box<Self>, error: &AgentError) {
-        let _ = self.answer.send(Err(ChangeError::Agent(error.clone())));
-    }
-}
+/// What a step returned, or why there was none.
+pub(super) type Outcome<T, E> = Result<T, ChangeError<E>>;

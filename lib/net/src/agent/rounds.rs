@@ -26,6 +26,9 @@ pub(super) struct Round<E> {
     pub(super) jobs: Vec<Box<dyn Job>>,
 }
 
+/// A round with its fate.
+type Concluded<E> = (Round<E>, Result<(), E>);
+
 /// Rounds under way.
 pub(super) struct Rounds<E>(VecDeque<Round<E>>);
 
@@ -48,7 +51,7 @@ impl<E> Rounds<E> {
     }
 
     /// Takes the first round once its fate is known. A round is never told before those that it builds on.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<(Round<E>, Result<(), E>)>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Concluded<E>>> {
         let Some(first) = self.0.front_mut() else { return Poll::Ready(None) };
         let outcome = match &mut first.commit {
             Some(commit) => match commit.as_mut().poll(context) {

@@ -1,24 +1,24 @@
 //! The servers of all connections: one steady client each, started when it is first needed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use agent::connection::{Subscription, TaskId};
 use smp::address::ServerAddress;
 use smp::id::RecipientId;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::table::Slot;
 use crate::client::Client;
 use crate::shared_random::SharedRandom;
-use crate::steady::{SteadyClient, SteadyEvent, SteadyEvents, SteadyOptions};
+use crate::steady::{Numbered, Outlet, SteadyClient, SteadyOptions};
 use crate::tls::Connector;
 
 /// Names a server while it is needed. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ServerKey(u64);
+pub(super) struct ServerKey(pub(super) u64);
 
 /// What is known of the connection to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +35,11 @@ pub(super) enum Reach {
 pub(super) struct Server {
     pub(super) address: Arc<ServerAddress>,
     pub(super) client: SteadyClient,
-    events: SteadyEvents,
     pub(super) reach: Reach,
     /// Commands under way.
     pub(super) under_way: usize,
     /// Tasks that wait for the connection, or for others to end.
-    pub(super) waiting: VecDeque<(Slot, TaskId)>,
+    waiting: VecDeque<(Slot, TaskId)>,
     /// Who receives from a queue.
     pub(super) queues: HashMap<RecipientId, Slot>,
     /// Who had a task that failed for want of a connection.
@@ -59,17 +58,20 @@ pub(super) struct Servers {
     connector: Connector,
     options: SteadyOptions,
     random: SharedRandom,
-    servers: BTreeMap<ServerKey, Server>,
+    servers: HashMap<ServerKey, Server>,
     keys: HashMap<ServerAddress, ServerKey>,
     last: u64,
-    /// Who was heard last.
-    heard: ServerKey,
+    /// Servers for which tasks wait.
+    wanted: BTreeSet<ServerKey>,
+    channel: mpsc::Sender<Numbered>,
+    events: mpsc::Receiver<Numbered>,
 }
 
 impl Servers {
     pub(super) fn new(connector: Connector, options: SteadyOptions, random: SharedRandom) -> Self {
-        let (servers, keys) = (BTreeMap::new(), HashMap::new());
-        Servers { connector, options, random, servers, keys, last: 0, heard: ServerKey(0) }
+        let (channel, events) = mpsc::channel(options.client.events.max(1));
+        let (servers, keys) = (HashMap::new(), HashMap::new());
+        Servers { connector, options, random, servers, keys, last: 0, wanted: BTreeSet::new(), channel, events }
     }
 
     /// The server at an address; connecting begins if it was not needed before.
@@ -82,18 +84,18 @@ impl Servers {
 
     fn start(&mut self, address: &ServerAddress) -> ServerKey {
         let (connector, random) = (self.connector.clone(), Box::new(self.random.clone()));
-        let (client, events) = SteadyClient::start(address.clone(), connector, self.options, random);
+        self.last = self.last.saturating_add(1);
+        let outlet = Outlet { number: self.last, channel: self.channel.clone() };
+        let client = SteadyClient::start_numbered(address.clone(), connector, self.options, random, outlet);
         let server = Server {
             address: Arc::new(address.clone()),
             client,
-            events,
             reach: Reach::Unknown,
             under_way: 0,
             waiting: VecDeque::new(),
             queues: HashMap::new(),
             missed: BTreeSet::new(),
         };
-        self.last = self.last.saturating_add(1);
         let key = ServerKey(self.last);
         self.servers.insert(key, server);
         self.keys.insert(address.clone(), key);
@@ -104,31 +106,61 @@ impl Servers {
         self.servers.get_mut(&key)
     }
 
-    /// Every server that there is.
-    pub(super) fn keys(&self) -> Vec<ServerKey> {
-        self.servers.keys().copied().collect()
+    /// A task waits for the connection to its server, or for others to end.
+    pub(super) fn wait(&mut self, key: ServerKey, slot: Slot, task: TaskId) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.waiting.push_back((slot, task));
+            self.wanted.insert(key);
+        }
     }
 
-    /// Receives from a queue for `slot`. `session` is the one on which `NEW` has subscribed to it. Tells the server, and
-    /// whether the queue is subscribed to already.
-    pub(super) fn subscribe(
-        &mut self,
-        slot: Slot,
-        subscription: Subscription,
-        session: Option<&Client>,
-    ) -> (ServerKey, bool) {
-        let key = self.at(&subscription.server);
-        let Some(server) = self.get_mut(key) else { return (key, false) };
-        let Subscription { queue, key: auth, .. } = subscription;
-        server.queues.insert(queue.clone(), slot);
-        let subscribed = match session {
-            Some(session) => server.client.keep_subscribed(queue, auth, session),
-            None => {
-                server.client.subscribe(queue, auth);
-                false
+    /// It waits again, before all others.
+    pub(super) fn wait_again(&mut self, key: ServerKey, slot: Slot, task: TaskId) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.waiting.push_front((slot, task));
+            self.wanted.insert(key);
+        }
+    }
+
+    /// Servers for which tasks wait, in turn.
+    pub(super) fn wanted(&self) -> Vec<ServerKey> {
+        self.wanted.iter().copied().collect()
+    }
+
+    /// The task that has waited longest, unless as many as may be are under way.
+    pub(super) fn next_waiting(&mut self, key: ServerKey, window: usize) -> Option<(Slot, TaskId)> {
+        let server = self.servers.get_mut(&key).filter(|server| server.under_way < window)?;
+        let next = server.waiting.pop_front();
+        if server.waiting.is_empty() {
+            self.wanted.remove(&key);
+        }
+        next
+    }
+
+    /// A task failed for want of a connection: it is due at once when there is one.
+    pub(super) fn missed(&mut self, key: ServerKey, slot: Slot) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.missed.insert(slot);
+        }
+    }
+
+    /// All tasks that wait for a server wait no more.
+    pub(super) fn take_waiting(&mut self, key: ServerKey) -> VecDeque<(Slot, TaskId)> {
+        self.wanted.remove(&key);
+        self.servers.get_mut(&key).map(|server| std::mem::take(&mut server.waiting)).unwrap_or_default()
+    }
+
+    /// Receives from a queue for `slot`. `session` is the one on which `NEW` has subscribed to it.
+    pub(super) fn subscribe(&mut self, slot: Slot, wanted: Subscription, session: Option<&Client>) -> ServerKey {
+        let key = self.at(&wanted.server);
+        if let Some(server) = self.get_mut(key) {
+            server.queues.insert(wanted.queue.clone(), slot);
+            match session {
+                Some(session) => server.client.keep_subscribed(wanted.queue, wanted.key, session),
+                None => server.client.subscribe(wanted.queue, wanted.key),
             }
-        };
-        (key, subscribed)
+        }
+        key
     }
 
     pub(super) fn unsubscribe(&mut self, key: ServerKey, queue: &RecipientId) {
@@ -147,31 +179,15 @@ impl Servers {
         }
     }
 
-    /// Takes up to `limit` events. Every server has its turn.
-    pub(super) fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        limit: usize,
-        heard: &mut Vec<(ServerKey, SteadyEvent)>,
-    ) -> bool {
-        let before = heard.len();
-        let (first, last) = (self.heard, ServerKey(u64::MAX));
-        for half in [(Bound::Excluded(first), Bound::Included(last)), (Bound::Unbounded, Bound::Included(first))] {
-            for (key, server) in self.servers.range_mut(half) {
-                while heard.len() < limit
-                    && let Poll::Ready(Some(event)) = server.events.poll_next(context)
-                {
-                    heard.push((*key, event));
-                    self.heard = *key;
-                }
-            }
-        }
-        heard.len() > before
+    /// Takes up to `limit` events of all servers.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, heard: &mut Vec<Numbered>, limit: usize) {
+        // There is always a sender, so it never ends; nothing taken is nothing heard.
+        let _ = self.events.poll_recv_many(context, heard, limit);
     }
 
     /// No task waits for a connection.
     pub(super) fn wait_for_nothing(&self) -> bool {
-        self.servers.values().all(|server| server.waiting.is_empty())
+        self.wanted.is_empty()
     }
 
     /// Closes every connection, and waits until that is done.

@@ -24,52 +24,47 @@ impl<K: Keep> Driver<K> {
         let Some(entry) = self.steps.table.get_mut(slot).filter(|entry| !entry.over) else { return };
         let still_due = entry.connection.due(self.steps.now);
         for task in due {
-            if !still_due.contains(&task) || !entry.may_start(&task) {
+            if !still_due.contains(&task) || entry.running.contains(&task) {
                 continue;
             }
-            let Some(address) = entry.connection.task_server(&task).cloned() else { continue };
+            let Some(address) = entry.connection.task_server(&task) else { continue };
+            let key = self.servers.at(address);
             entry.running.push(task.clone());
-            let key = self.servers.at(&address);
-            let Some(server) = self.servers.get_mut(key) else { continue };
-            if server.reach == Reach::Failing {
-                server.missed.insert(slot);
+            if self.servers.get_mut(key).is_some_and(|server| server.reach == Reach::Failing) {
+                self.servers.missed(key, slot);
                 self.inbox.outcomes.push((slot, task, Outcome::Unreachable));
             } else {
-                server.waiting.push_back((slot, task));
+                self.servers.wait(key, slot, task);
             }
         }
     }
 
     /// Gives waiting tasks to their servers, as far as these are connected and have room.
     pub(super) fn start_waiting(&mut self) {
-        let mut left = TURN;
-        for key in self.servers.keys() {
+        let wanted = self.servers.wanted();
+        let share = TURN.checked_div(wanted.len()).unwrap_or(TURN).max(1);
+        self.more = false;
+        for key in wanted {
             let Some(client) = self.connected_client(key) else { continue };
+            let mut left = share;
             while left > 0
-                && let Some((slot, task)) = self.next_waiting(key)
+                && let Some((slot, task)) = self.servers.next_waiting(key, self.options.window)
                 && self.give(key, &client, slot, task)
             {
                 left = left.saturating_sub(1);
             }
+            self.more |= left == 0;
         }
-        self.more = left == 0;
     }
 
     fn connected_client(&mut self, key: ServerKey) -> Option<Client> {
         let server = self.servers.get_mut(key)?;
-        if server.waiting.is_empty() || server.reach != Reach::Connected { None } else { server.client.connected() }
-    }
-
-    fn next_waiting(&mut self, key: ServerKey) -> Option<(Slot, TaskId)> {
-        let window = self.options.window;
-        let server = self.servers.get_mut(key)?;
-        if server.under_way < window { server.waiting.pop_front() } else { None }
+        if server.reach == Reach::Connected { server.client.connected() } else { None }
     }
 
     /// Gives a task to its server. False when that takes no more.
     fn give(&mut self, key: ServerKey, client: &Client, slot: Slot, id: TaskId) -> bool {
-        let prepared = self.steps.prepare(slot, |connection, env| connection.task(&id, env));
-        let Some(Ok(task)) = prepared else {
+        let Some(task) = self.steps.prepare(slot, &id) else {
             // A later round took it back.
             if let Some(entry) = self.steps.table.get_mut(slot) {
                 entry.stopped(&id);
@@ -89,7 +84,7 @@ impl<K: Keep> Driver<K> {
                 true
             }
             Err(NotSubmitted::Full) => {
-                self.wait_again(key, slot, id);
+                self.servers.wait_again(key, slot, id);
                 false
             }
             Err(NotSubmitted::Failed(error)) => {
@@ -105,19 +100,11 @@ impl<K: Keep> Driver<K> {
         }
     }
 
-    fn wait_again(&mut self, key: ServerKey, slot: Slot, task: TaskId) {
-        if let Some(server) = self.servers.get_mut(key) {
-            server.waiting.push_front((slot, task));
-        }
-    }
-
     /// Ends in good order: what is under way may end, nothing more is started.
     pub(super) fn stop_starting(&mut self) {
         self.closing = true;
-        for key in self.servers.keys() {
-            if let Some(server) = self.servers.get_mut(key) {
-                server.waiting.clear();
-            }
+        for key in self.servers.wanted() {
+            self.servers.take_waiting(key);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where steps of connections are made: the round that is open, and everything that a step needs.
 
 use agent::connection::keep::{Batch, ConnectionId, Revision};
-use agent::connection::{Connection, Event, TaskId};
+use agent::connection::{Connection, Event, Task, TaskId};
 use agent::time::{Env, Time};
 
 use super::request::Job;
@@ -151,9 +151,10 @@ impl Steps {
         self.table.set_timer(slot, self.now);
     }
 
-    /// Calls `run` with what the making of a task needs.
-    pub(super) fn prepare<T>(&mut self, slot: Slot, run: impl FnOnce(&Connection, &mut Env<'_>) -> T) -> Option<T> {
+    /// What a task says to its server, if it is still wanted.
+    pub(super) fn prepare(&mut self, slot: Slot, id: &TaskId) -> Option<Task> {
         let entry = self.table.get(slot).filter(|entry| !entry.over)?;
-        Some(run(&entry.connection, &mut Env { now: self.now, random: &mut self.random }))
+        entry.connection.task_server(id)?;
+        entry.connection.task(id, &mut Env { now: self.now, random: &mut self.random }).ok()
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) queue: Option<Queue>,
     /// Tasks that are under way or wait for their server.
     pub(super) running: Vec<TaskId>,
+    /// A message was delivered while its acknowledgement was under way.
+    pub(super) redelivered: bool,
     /// It is over, but that is not durable yet.
     pub(super) over: bool,
     /// The last round that touched it.
@@ -32,18 +34,9 @@ pub(super) struct Entry {
 pub(super) struct Queue {
     pub(super) server: ServerKey,
     pub(super) id: RecipientId,
-    /// Whether the server sends us its messages now, and takes our acknowledgements.
-    pub(super) subscribed: bool,
 }
 
 impl Entry {
-    /// Of tasks that are due, those that may be started: not under way, and an acknowledgement only while subscribed,
-    /// because the server would deliver the message again.
-    pub(super) fn may_start(&self, task: &TaskId) -> bool {
-        let subscribed = || self.queue.as_ref().is_some_and(|queue| queue.subscribed);
-        !self.running.contains(task) && (!matches!(task, TaskId::Acknowledge(_)) || subscribed())
-    }
-
     pub(super) fn stopped(&mut self, task: &TaskId) {
         if let Some(place) = self.running.iter().position(|running| running == task) {
             self.running.swap_remove(place);
@@ -66,7 +59,16 @@ impl Table {
         self.last = self.last.saturating_add(1);
         let slot = Slot(self.last);
         self.slots.insert(id.clone(), slot);
-        let entry = Entry { id, connection, queue: None, running: Vec::new(), over: false, round: 0, next_due: None };
+        let entry = Entry {
+            id,
+            connection,
+            queue: None,
+            running: Vec::new(),
+            redelivered: false,
+            over: false,
+            round: 0,
+            next_due: None,
+        };
         self.entries.insert(slot, entry);
         slot
     }

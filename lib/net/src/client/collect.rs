@@ -17,7 +17,8 @@ pub struct Collector(mpsc::UnboundedSender<Collected>);
 pub struct Collected {
     /// The command's number.
     pub number: u64,
-    /// The response, be it an `ERR`, or why there is none.
+    /// The response, be it an `ERR`, or why there is none. A message among responses has no body here: it comes as an
+    /// event, so that all messages of a queue come in order.
     pub outcome: Result<Response, ClientError>,
 }
 
@@ -51,10 +52,18 @@ impl Entry {
         self.collector.as_ref().is_none_or(|collector| collector.0.is_closed())
     }
 
+    /// A message comes back, for the events.
     pub(super) fn send(mut self, outcome: Result<Response, ClientError>) -> Result<(), Result<Response, ClientError>> {
         let Some(collector) = self.collector.take() else { return Err(outcome) };
-        let collected = Collected { number: self.number, outcome };
-        collector.0.send(collected).map_err(|unwanted| unwanted.0.outcome)
+        let (outcome, message) = match outcome {
+            Ok(Response::Msg(id, body)) => (Ok(Response::Msg(id.clone(), Vec::new())), Some(Response::Msg(id, body))),
+            outcome => (outcome, None),
+        };
+        let sent = collector.0.send(Collected { number: self.number, outcome });
+        match message {
+            Some(message) => Err(Ok(message)),
+            None => sent.map_err(|unwanted| unwanted.0.outcome),
+        }
     }
 }
 

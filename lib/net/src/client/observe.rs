@@ -32,6 +32,10 @@ impl Observation {
         Observation { observer, command, sent }
     }
 
+    pub(super) fn sent(&self) -> usize {
+        self.sent
+    }
+
     pub(super) fn ended(mut self, outcome: &Result<Response, ClientError>) {
         self.report(Some(outcome));
     }

@@ -57,6 +57,7 @@ pub struct PendingResponse {
     corr_id: CorrId,
     receiver: oneshot::Receiver<Result<Response, ClientError>>,
     shared: Arc<Shared>,
+    sent: usize,
     observation: Option<Observation>,
 }
 
@@ -67,7 +68,12 @@ impl PendingResponse {
         shared: Arc<Shared>,
         observation: Observation,
     ) -> Self {
-        PendingResponse { corr_id, receiver, shared, observation: Some(observation) }
+        PendingResponse { corr_id, receiver, shared, sent: observation.sent(), observation: Some(observation) }
+    }
+
+    /// Bytes of the command's transmission.
+    pub fn sent(&self) -> usize {
+        self.sent
     }
 
     /// Waits for the response, without a time limit of its own. An `ERR` is [`ClientError::Refused`].

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use codec::Malformed;
 use smp::block::{BLOCK, BadBlock, Batch, TooLarge, transmissions};
 use smp::command::Command;
-use smp::error::Error;
+use smp::error::{CommandError, Error};
 use smp::id::{CorrId, EntityId};
 use smp::response::Response;
 use smp::transmission::{ServerTransmission, Session, encode_command};
@@ -179,10 +179,11 @@ impl Shared {
     /// Brings a transmission to whoever waits for it.
     fn deliver(&self, transmission: ServerTransmission) {
         let waiter = if transmission.is_event() { None } else { self.pending().remove(&transmission.corr_id) };
+        let ServerTransmission { corr_id, entity_id, response } = transmission;
         let unwanted = match waiter {
-            None => transmission.response,
+            None => response,
             Some(waiter) => {
-                let outcome = answer(&waiter.entity_id, &transmission);
+                let outcome = answer(&waiter.entity_id, &entity_id, response);
                 match waiter.answer.send(outcome) {
                     Err(Ok(response)) => Ok(response),
                     Ok(()) | Err(Err(_)) => return,
@@ -190,8 +191,8 @@ impl Shared {
             }
         };
         // A message is for the recipient even if it comes as the late answer to an acknowledgement.
-        if transmission.corr_id.is_empty() || matches!(unwanted, Ok(Response::Msg(..))) {
-            self.events.push(Event { entity_id: transmission.entity_id, response: unwanted });
+        if corr_id.is_empty() || matches!(unwanted, Ok(Response::Msg(..))) {
+            self.events.push(Event { entity_id, response: unwanted });
         }
     }
 
@@ -211,12 +212,15 @@ impl Shared {
     }
 }
 
-/// The response to a command about `entity_id`. Only errors about whole transmissions may lack the entity.
-fn answer(entity_id: &EntityId, transmission: &ServerTransmission) -> Result<Response, ClientError> {
-    let response = transmission.response.clone().map_err(Violation::Unreadable)?;
-    let nameless =
-        transmission.entity_id.is_empty() && matches!(response, Response::Err(Error::Block | Error::Session));
-    if transmission.entity_id == *entity_id || nameless { Ok(response) } else { Err(Violation::Entity.into()) }
+/// The response to a command about `asked`. Only errors about whole transmissions may lack the entity.
+fn answer(
+    asked: &EntityId,
+    answered: &EntityId,
+    response: Result<Response, CommandError>,
+) -> Result<Response, ClientError> {
+    let response = response.map_err(Violation::Unreadable)?;
+    let nameless = answered.is_empty() && matches!(response, Response::Err(Error::Block | Error::Session));
+    if answered == asked || nameless { Ok(response) } else { Err(Violation::Entity.into()) }
 }
 
 impl Client {

@@ -9,11 +9,11 @@ use smp::address::ServerAddress;
 use smp::command::Command;
 use smp::id::RecipientId;
 use smp::response::Response;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::backoff::Delays;
 use super::wishes::Wishes;
-use super::{Status, SteadyEvent, SteadyOptions};
+use super::{Outlet, Status, SteadyEvent, SteadyOptions, Subscribed};
 use crate::client::{Client, ClientError, End, Event, Events, PendingResponse, Request, Violation};
 use crate::handshake::{ConnectError, connect};
 use crate::shared_random::SharedRandom;
@@ -29,7 +29,7 @@ pub(super) struct Supervisor {
     random: SharedRandom,
     wishes: Arc<Wishes>,
     status: watch::Sender<Status>,
-    events: mpsc::Sender<SteadyEvent>,
+    outlet: Outlet,
 }
 
 impl Supervisor {
@@ -40,10 +40,10 @@ impl Supervisor {
         random: Box<dyn Random + Send>,
         wishes: Arc<Wishes>,
         status: watch::Sender<Status>,
-        events: mpsc::Sender<SteadyEvent>,
+        outlet: Outlet,
     ) -> Self {
         let random = SharedRandom::new(random);
-        Supervisor { address, connector, options, random, wishes, status, events }
+        Supervisor { address, connector, options, random, wishes, status, outlet }
     }
 
     pub(super) async fn run(self, mut stopped: watch::Receiver<bool>) {
@@ -113,45 +113,44 @@ impl Supervisor {
                 under_way.push((queue, client.submit(request).await));
             }
             for (queue, pending) in under_way {
-                let outcome = self.subscribed(&queue, pending).await;
-                self.conclude(queue, outcome).await;
+                let sent = pending.as_ref().map_or(0, PendingResponse::sent);
+                let outcome = self.answered(&queue, pending).await;
+                self.conclude(queue, sent, outcome).await;
             }
         }
     }
 
-    async fn subscribed(
+    async fn answered(
         &self,
         queue: &RecipientId,
         pending: Result<PendingResponse, ClientError>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Response, ClientError> {
         let limit = self.options.client.command_timeout;
         let response = tokio::time::timeout(limit, pending?.response()).await;
         match response.unwrap_or(Err(ClientError::TimedOut(limit)))? {
-            Response::Ok | Response::Sok(_) => Ok(()),
-            message @ Response::Msg(..) => {
-                let event = Event { entity_id: queue.clone().into(), response: Ok(message) };
-                self.tell(SteadyEvent::Event(event)).await;
-                Ok(())
+            response @ (Response::Ok | Response::Sok(_)) => Ok(response),
+            Response::Msg(id, body) => {
+                let message = Ok(Response::Msg(id.clone(), body));
+                self.tell(SteadyEvent::Event(Event { entity_id: queue.clone().into(), response: message })).await;
+                Ok(Response::Msg(id, Vec::new()))
             }
             _ => Err(Violation::Unexpected("SUB").into()),
         }
     }
 
-    async fn conclude(&self, queue: RecipientId, outcome: Result<(), ClientError>) {
-        match outcome {
-            Ok(()) => self.tell(SteadyEvent::Subscribed(queue)).await,
+    async fn conclude(&self, queue: RecipientId, sent: usize, outcome: Result<Response, ClientError>) {
+        match &outcome {
+            Ok(_) => {}
             // The next connection begins anew.
-            Err(ClientError::NotSent | ClientError::OutcomeUnknown) => {}
-            Err(ClientError::TimedOut(_)) => self.wishes.postpone(queue),
-            Err(error) => {
-                self.wishes.remove(&queue);
-                self.tell(SteadyEvent::SubscriptionFailed(queue, error)).await;
-            }
+            Err(ClientError::NotSent | ClientError::OutcomeUnknown) => return,
+            Err(ClientError::TimedOut(_)) => return self.wishes.postpone(queue),
+            Err(_) => self.wishes.remove(&queue),
         }
+        self.tell(SteadyEvent::Subscribed(Subscribed { queue, outcome, sent })).await;
     }
 
     /// Whoever dropped the events does not want to know.
     async fn tell(&self, event: SteadyEvent) {
-        let _ = self.events.send(event).await;
+        let _ = self.outlet.channel.send((self.outlet.number, event)).await;
     }
 }

@@ -28,16 +28,14 @@ impl Wishes {
     }
 
     /// Adds a queue that is subscribed to already, if `still` says that this holds for the current connection.
-    pub(super) fn add_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, still: impl FnOnce() -> bool) -> bool {
+    pub(super) fn add_subscribed(&self, queue: RecipientId, key: AuthPrivateKey, still: impl FnOnce() -> bool) {
         let mut state = self.state();
         // Under the lock: a new connection makes everything due after this, or `still` knows of it.
-        let subscribed = still();
-        if !subscribed {
+        if !still() {
             state.due.push_back(queue.clone());
             self.added.notify_one();
         }
         state.wanted.insert(queue, Arc::new(key));
-        subscribed
     }
 
     pub(super) fn remove(&self, queue: &RecipientId) {

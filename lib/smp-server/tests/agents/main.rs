@@ -11,6 +11,13 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-mod user;
 
+mod app;
+mod crashes;
+mod crowd;
+mod frail;
+mod keeping;
+mod kill;
+mod servers;
 mod talking;
+mod user;

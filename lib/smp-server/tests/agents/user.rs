@@ -54,10 +54,10 @@ pub(crate) struct User {
     events: AgentEvents,
     /// What was told while something else was waited for.
     told: VecDeque<AgentEvent>,
-    folder: Arc<tempfile::TempDir>,
+    pub(crate) folder: Arc<tempfile::TempDir>,
 }
 
-fn file(folder: &tempfile::TempDir) -> PathBuf {
+pub(crate) fn file(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("connections.sqlite")
 }
 
@@ -73,7 +73,7 @@ impl User {
         Self::over(folder, address(server), keep, options)
     }
 
-    /// A user that keeps its connections as the test likes.
+    /// Another agent over the same connections, or one that keeps them as the test likes.
     pub(crate) fn over(
         folder: Arc<tempfile::TempDir>,
         server: ServerAddress,
@@ -124,14 +124,23 @@ impl User {
         self.next(of_connection).await
     }
 
+    /// The next event of any connection that `pick` wants.
+    pub(crate) async fn any_event<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> (ConnectionId, T) {
+        let of_any = |event: &AgentEvent| match event {
+            AgentEvent::Connection(id, event) => pick(event).map(|picked| (id.clone(), picked)),
+            _ => None,
+        };
+        self.next(of_any).await
+    }
+
     pub(crate) async fn invite(&mut self, id: &ConnectionId) -> JoinLink {
         let plan = QueuePlan::at(self.server.clone());
         let mut env = Env { now: now(), random: &mut SystemRandom };
         let invitation = Connection::invite(plan, InviteLink::default(), &Settings::default(), &mut env).unwrap();
         in_time(self.agent.open(id.clone(), invitation)).await.unwrap();
         self.event(id, |event| matches!(event, Event::Created).then_some(())).await;
-        let link = self.agent.change(id, |connection, _| connection.invitation().ok_or("no invitation"));
-        JoinLink::Full(Box::new(in_time(link).await.unwrap().full))
+        let invitation = self.change(id, |connection, _| connection.invitation().ok_or("no invitation")).await;
+        JoinLink::Full(Box::new(invitation.full))
     }
 
     pub(crate) async fn join(&mut self, id: &ConnectionId, link: JoinLink) {
@@ -143,22 +152,30 @@ impl User {
 
     pub(crate) async fn allow(&mut self, id: &ConnectionId) {
         self.event(id, |event| matches!(event, Event::Confirmed { .. }).then_some(())).await;
-        in_time(self.agent.change(id, |connection, env| connection.allow(b"inviter".to_vec(), env))).await.unwrap();
+        self.change(id, |connection, env| connection.allow(b"inviter".to_vec(), env)).await;
     }
 
     pub(crate) async fn connected(&mut self, id: &ConnectionId) {
         self.event(id, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
-        let heard = self.agent.change(id, |connection, _| {
+        let heard = |connection: &mut Connection, _: &mut Env<'_>| {
             connection.heard();
             Ok::<_, ()>(())
-        });
-        in_time(heard).await.unwrap();
+        };
+        self.change(id, heard).await;
+    }
+
+    /// Makes a step, which must succeed.
+    pub(crate) async fn change<T: Send + 'static, E: std::fmt::Debug + Send + 'static>(
+        &self,
+        id: &ConnectionId,
+        step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<T, E> + Send + 'static,
+    ) -> T {
+        in_time(self.agent.change(id, step)).await.unwrap()
     }
 
     pub(crate) async fn send(&self, id: &ConnectionId, body: &[u8]) -> i64 {
         let body: Arc<[u8]> = body.into();
-        let send = self.agent.change(id, move |connection, env| connection.send(&body, SendOptions::default(), env));
-        in_time(send).await.unwrap().number
+        self.change(id, move |connection, env| connection.send(&body, SendOptions::default(), env)).await.number
     }
 
     /// The next message of a connection, which is acknowledged.
@@ -174,8 +191,7 @@ impl User {
 
     pub(crate) async fn acknowledge(&self, id: &ConnectionId, message: &ReceivedMessage) {
         let message_id = message.id.clone();
-        let acknowledge = self.agent.change(id, move |connection, env| connection.acknowledge(&message_id, None, env));
-        in_time(acknowledge).await.unwrap();
+        self.change(id, move |connection, env| connection.acknowledge(&message_id, None, env)).await;
     }
 }
 

@@ -99,7 +99,12 @@ impl Server {
         self.restart_with(config()).await
     }
 
-    pub(crate) async fn restart_with(mut self, config: Config) -> Self {
+    pub(crate) async fn restart_with(self, config: Config) -> Self {
+        self.shut().await.open_with(config).await
+    }
+
+    /// Stops; only what is on disk stays.
+    pub(crate) async fn shut(mut self) -> Shut {
         self.stop().await;
         let Server { folder, address, identity, clock, state, store, .. } = self;
         drop(state);
@@ -110,8 +115,7 @@ impl Server {
             }
         })
         .await;
-        drop(store);
-        Self::start_in(folder, address, identity, clock, config).await
+        Shut { folder, address, identity, clock }
     }
 
     pub(crate) fn advance(&self, seconds: i64) {
@@ -124,6 +128,21 @@ impl Server {
 
     pub(crate) async fn connect_at(&self, version: u16) -> Peer {
         Peer::connect(self.address, self.identity.fingerprint(), version).await
+    }
+}
+
+/// A server that is not there.
+pub(crate) struct Shut {
+    folder: Arc<tempfile::TempDir>,
+    pub(crate) address: SocketAddr,
+    pub(crate) identity: ServerIdentity,
+    clock: Arc<AtomicI64>,
+}
+
+impl Shut {
+    /// At the same address, from what is on disk.
+    pub(crate) async fn open_with(self, config: Config) -> Server {
+        Server::start_in(self.folder, self.address, self.identity, self.clock, config).await
     }
 }
 

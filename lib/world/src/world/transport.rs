@@ -55,10 +55,18 @@ impl<A: Application> World<A> {
         }
     }
 
+    pub(super) fn maybe_at_server(&mut self, session: SessionNumber, bytes: Vec<u8>) {
+        let Some(wire) = self.wires.get(&session).filter(|wire| wire.to_server.delivers(self.now)) else { return };
+        if wire.to_server.stall.is_zero() {
+            return self.at_server(session, &bytes);
+        }
+        self.agenda.add(self.now.after(wire.to_server.stall), Happening::LateAtServer(session, bytes));
+        self.count("commands that came late");
+    }
+
     pub(super) fn at_server(&mut self, session: SessionNumber, bytes: &[u8]) {
-        let Some(wire) = self.wires.get(&session) else { return };
-        let server = wire.server;
-        if !wire.to_server.delivers(self.now) || !self.servers[server.0].up {
+        let Some(server) = self.wires.get(&session).map(|wire| wire.server) else { return };
+        if !self.servers[server.0].up {
             return;
         }
         let now = self.now;
@@ -182,6 +190,13 @@ impl<A: Application> World<A> {
         let (to_server, to_host) =
             (self.after(|chaos| 0..=2 * chaos.latency.end()), self.after(|chaos| 0..=2 * chaos.latency.end()));
         note!(self, "session {session} is cut");
+        // What is under way may arrive long after the host has gone on in another session.
+        if !self.is_calm() && self.dice.per_mille(300) {
+            let stall = self.dice.millis(0..=30_000);
+            if let Some(wire) = self.wires.get_mut(&session).filter(|wire| !wire.is_cut()) {
+                wire.to_server.stall = stall;
+            }
+        }
         self.cut(session, to_server, to_host);
     }
 
@@ -192,10 +207,10 @@ impl<A: Application> World<A> {
         let known = wire.is_cut();
         wire.to_server.cut(to_server);
         wire.to_host.cut(to_host);
-        let server = wire.server;
+        let (server, stall) = (wire.server, wire.to_server.stall);
         if !known {
             self.agenda.add(at_host, Happening::SessionOver(session));
-            self.agenda.add(at_server.max(to_server), Happening::ClientGone(server, session));
+            self.agenda.add(at_server.max(to_server.after(stall)), Happening::ClientGone(server, session));
         }
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agent::connection::{
-    AddressPlan, Connection, Event, InviteLink, JoinLink, RequestEvent, SendOptions, Settings, TaskFault, TaskId, Where,
+    AddressPlan, Connection, Event, InviteLink, JoinLink, PeerFault, RequestEvent, SendOptions, Settings, TaskFault,
+    TaskId, Where,
 };
 use agent::full_link::FullLink;
 use agent::link_data::Payload;
@@ -530,6 +531,50 @@ fn observed_5_joining_an_invitation_twice_leaves_the_first_connection_alone() {
     pair.run();
     pair.events(pair.alice);
     pair.events(pair.bob);
+    pair.assert_works();
+}
+
+/// Bob and somebody else on his host join the same invitation at the same time.
+fn joined_by_two(fast: bool) -> Pair {
+    let mut pair = Pair::new(Terms { fast: [fast, true], ..Terms::plain() });
+    let link = pair.invite();
+    pair.join(link.clone());
+    let (plan, settings) = (pair.plan(pair.bob), pair.terms.bob);
+    let also = |env: &mut agent::time::Env<'_>| {
+        let mut connection = Connection::open(link, &settings, env);
+        connection.join(plan, b"eve".to_vec(), env)?;
+        Ok(connection)
+    };
+    pair.world.begin(pair.bob.host, "eve", also).unwrap();
+    pair.run();
+    pair
+}
+
+#[test]
+fn one_invitation_makes_one_connection_even_if_two_join_it_at_once() {
+    let mut pair = joined_by_two(true);
+    let refused = TaskFault::Refused { task: TaskId::SecureSendQueue, error: Error::Auth };
+    assert_eq!(pair.world.events(pair.bob.host, "eve"), [Event::Stopped(refused)]);
+    assert_eq!(pair.events(pair.alice), [Event::Confirmed { info: b"bob".to_vec() }]);
+    pair.allow();
+    pair.run();
+    pair.events(pair.alice);
+    pair.events(pair.bob);
+    pair.assert_works();
+}
+
+#[test]
+fn one_invitation_makes_one_connection_even_if_anybody_can_confirm() {
+    // Before Alice has secured her queue she gets both confirmations; the first one counts.
+    let mut pair = joined_by_two(false);
+    let refused = Event::Refused(PeerFault::Envelope);
+    assert_eq!(pair.events(pair.alice), [Event::Confirmed { info: b"bob".to_vec() }, refused]);
+    pair.allow();
+    pair.run();
+    let connected = Event::Connected { post_quantum: false };
+    assert_eq!(pair.events(pair.alice), std::slice::from_ref(&connected));
+    assert_eq!(pair.events(pair.bob), [Event::Info(b"alice".to_vec()), connected]);
+    assert_eq!(pair.world.events(pair.bob.host, "eve"), []);
     pair.assert_works();
 }
 

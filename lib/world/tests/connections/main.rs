@@ -4,6 +4,8 @@
 
 mod ending;
 mod handshake;
+mod hostile;
+mod mallory;
 mod messages;
 mod persist_points;
 mod schedules;

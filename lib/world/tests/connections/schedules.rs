@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent::connection::{Delivery, QueuePlan, RecordKey, SendOptions, Settings, TaskId, Versions};
+use agent::connection::{Connection, Delivery, QueuePlan, RecordKey, SendOptions, Settings, TaskId, Versions, Where};
 use agent::ratchet::Pq;
 use agent::receipt::ReceiptStatus;
 use agent::version;
@@ -16,7 +16,7 @@ use world::runs::{self, Failure};
 use world::world::{Refusal, Tally};
 use world::{Chaos, Dice, Discipline, HostId, Rules, ServerId, World};
 
-use crate::talker::{Part, Planned, Role, Talker};
+use crate::talker::{PEER, Part, Planned, Role, Talker};
 
 /// How many schedules an ordinary run of the tests tries.
 const SAMPLE: u64 = 200;
@@ -179,6 +179,7 @@ impl Schedule {
         let [host, _] = self.hosts;
         self.until(host, Talker::start);
         if self.rest() {
+            self.check_connected();
             self.check_talk();
         }
         if self.world.violation().is_none() {
@@ -222,6 +223,15 @@ impl Schedule {
             if let Some(fault) = self.world.application(host).fault.clone() {
                 self.world.violate(fault);
             }
+        }
+    }
+
+    /// Both sides stand, on one ratchet.
+    fn check_connected(&mut self) {
+        let statuses = self.hosts.map(|host| self.world.connection(host, PEER).map(Connection::status));
+        let [Some(one), Some(other)] = statuses else { return self.world.violate("a side has no connection") };
+        if (one.at, other.at) != (Where::Connected, Where::Connected) || one.security_code != other.security_code {
+            self.world.violate(format_args!("{one:?} does not fit {other:?}"));
         }
     }
 
@@ -328,6 +338,19 @@ fn every_schedule_delivers_everything_once_in_order() {
     // A sample in which something never happens shows nothing about it.
     let missing: Vec<_> = EXPECTED.iter().filter(|what| !total.contains_key(*what)).collect();
     assert!(missing.is_empty() || seeds.len() < 100, "never happened: {missing:?}");
+}
+
+#[test]
+fn a_run_is_a_function_of_its_seed() {
+    let trace = |seed| {
+        let mut schedule = Schedule::new(seed);
+        schedule.play();
+        schedule.world.trace().to_string()
+    };
+    for seed in 1..=6 {
+        assert!(trace(seed) == trace(seed), "seed {seed}");
+    }
+    assert!(trace(1) != trace(2));
 }
 
 /// What is found in schedules with more of the faults that `worsen` is about: nothing while everybody keeps to the
