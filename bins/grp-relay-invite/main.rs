@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let addresses = args.addresses()?;
-    let (keep, run) = open(&args.kept, ctx)?;
+    let (keep, run) = open(&args.kept, args.timeout, ctx)?;
     let plan = Plan::new(&args, addresses, &keep)?;
     let persona = match plan.new.is_empty() {
         true => None,

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
-    let (keep, run) = open(&args.kept, ctx)?;
+    let (keep, run) = open(&args.kept, args.timeout, ctx)?;
     let relay = keep.look(|owner| relays::find(owner, &args.relay).map(|record| record.id().clone()))?;
     let removal = Removal { last: args.last, unnotified: args.unnotified };
     let over = keep.look(|owner| owner.relay(&relay).is_some_and(|record| record.status().is_final()));

@@ -1,5 +1,8 @@
 //! The beginning of a run on a group in a state file.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use cli::{Code, Context, Error, Kept, OrError as _, Timeout};
 use codec::text::base64url_unpadded;
 use group::document::{GroupDocument, GroupState};
@@ -9,12 +12,20 @@ use super::keep::GroupKeep;
 use super::work::{End, Work};
 use crate::documents::Group;
 
+/// How often a run that waits for another one looks.
+const LOOK: Duration = Duration::from_millis(20);
 /// How much of a hash names a run.
 const NAME: usize = 12;
 
-/// A group in a file that this run has to itself, and the name of the run.
-pub fn open(kept: &Kept, ctx: &mut Context) -> Result<(GroupKeep, String), Error> {
-    let state = ctx.state(&kept.state)?;
+/// A group in a file that this run has to itself, and the name of the run. Waits until an earlier run has ended.
+pub fn open(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<(GroupKeep, String), Error> {
+    let began = Instant::now();
+    let state = loop {
+        match ctx.state(&kept.state) {
+            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => sleep(LOOK),
+            opened => break opened?,
+        }
+    };
     let Group(document) = state.load()?;
     let run = name(&document)?;
     let at = kept.state.display();

@@ -12,7 +12,9 @@ use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Task, TaskId};
-use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, ServerEvent, Unsubscribed};
+use net::agent::{
+    Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
+};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use tokio::sync::watch;
@@ -57,6 +59,8 @@ pub struct Work<'a> {
     pub(super) random: Box<dyn Random + Send>,
     clock: Clock,
     timeout: Timeout,
+    /// Connections from whose queues messages come.
+    subscribed: BTreeSet<String>,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
     report: Report,
@@ -81,6 +85,7 @@ impl<'a> Work<'a> {
             running: BTreeSet::new(),
             clock,
             timeout,
+            subscribed: BTreeSet::new(),
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             trials: Trials::default(),
@@ -164,7 +169,7 @@ impl<'a> Work<'a> {
     pub async fn until(&mut self, goal: impl Fn(&GroupOwner) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
-            if self.keep.look(&goal) && self.is_quiet().await? {
+            if self.keep.look(&goal) && self.is_quiet().await? && self.is_drained().await? {
                 return Ok(End::Reached);
             }
             if !self.next().await? {
@@ -186,6 +191,24 @@ impl<'a> Work<'a> {
                 Ok(_) => return Ok(false),
                 Err(AgentError::Unknown(_)) => {}
                 Err(error) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the servers have nothing left for us: a relay may have left the group since we last looked.
+    async fn is_drained(&self) -> Result<bool, Error> {
+        let names: Vec<String> = self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect());
+        for name in names {
+            if !self.subscribed.contains(&name) {
+                return Ok(false);
+            }
+            let Some(name) = ConnectionName::new(&name) else { continue };
+            match self.agent.look(&id(&name)?).await {
+                Ok(queue) if queue.size == 0 => {}
+                Ok(_) | Err(LookError::Unavailable(_) | LookError::Client(_)) => return Ok(false),
+                Err(LookError::Agent(AgentError::Unknown(_))) => {}
+                Err(LookError::Agent(error)) => return Err(agent_error(error)),
             }
         }
         Ok(true)
@@ -341,7 +364,11 @@ impl<'a> Work<'a> {
                 Some(name) => self.connection_event(name, event).await,
                 None => Ok(()),
             },
-            AgentEvent::Subscribed(_) | AgentEvent::Keeping(Ok(())) => Ok(()),
+            AgentEvent::Subscribed(id) => {
+                self.subscribed.insert(id.to_string());
+                Ok(())
+            }
+            AgentEvent::Keeping(Ok(())) => Ok(()),
             AgentEvent::Unsubscribed(_, Unsubscribed::TakenOver) => {
                 Err(Error::new(Code::TakenOver, "another program receives from the group's queues now"))
             }

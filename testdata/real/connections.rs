@@ -6,6 +6,7 @@ mod handshake;
 mod side;
 mod talk;
 
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::server::{Place, Server, soon};
 const MOMENT: u64 = 120;
 
 /// A folder with state files, and the server that both sides use.
-struct World {
+pub(crate) struct World {
     place: Place,
     server: Option<Server>,
     address: String,
@@ -30,7 +31,7 @@ struct World {
 
 impl World {
     /// Every test has an address of its own, so that a server that is started again finds its port free.
-    async fn new(host: &str) -> Self {
+    pub(crate) async fn new(host: &str) -> Self {
         let place = Place::new();
         let server = place.start(&["--listen", &format!("{host}:0")]).await;
         let address = server.address.to_string();
@@ -39,8 +40,18 @@ impl World {
         World { place, server: Some(server), address, listen, random }
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         u64::from_be_bytes(crypto::random::array(&mut self.random)) % limit
+    }
+
+    /// Where a file of this world is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path(name)
+    }
+
+    /// The server's address.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     fn moment(&mut self) -> Duration {
@@ -48,14 +59,14 @@ impl World {
     }
 
     /// `kill -9` of the server, and another one in its place.
-    async fn restart_server(&mut self) {
+    pub(crate) async fn restart_server(&mut self) {
         if let Some(server) = self.server.take() {
             server.kill().await;
         }
         self.server = Some(self.place.start(&["--listen", &self.listen]).await);
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut words = line.split_whitespace();
         let mut command = Command::new(program(words.next().unwrap()));
         command.args(words).current_dir(self.place.path("")).env_clear().kill_on_drop(true);
@@ -64,7 +75,7 @@ impl World {
     }
 
     /// Runs a program, and kills it after `moment` if it has not ended. `None` if it was killed.
-    async fn attempt(&self, mut command: Command, stdin: &str, moment: Option<Duration>) -> Option<Output> {
+    pub(crate) async fn attempt(&self, mut command: Command, stdin: &str, moment: Option<Duration>) -> Option<Output> {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         // It may not want to know.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
@@ -99,12 +110,19 @@ fn program(name: &str) -> &'static str {
         "conn-join" => env!("CARGO_BIN_EXE_conn-join"),
         "conn-recv" => env!("CARGO_BIN_EXE_conn-recv"),
         "conn-send" => env!("CARGO_BIN_EXE_conn-send"),
+        "grp-keygen" => env!("CARGO_BIN_EXE_grp-keygen"),
+        "grp-link-create" => env!("CARGO_BIN_EXE_grp-link-create"),
+        "grp-link-verify" => env!("CARGO_BIN_EXE_grp-link-verify"),
+        "grp-relay-invite" => env!("CARGO_BIN_EXE_grp-relay-invite"),
+        "grp-relay-remove" => env!("CARGO_BIN_EXE_grp-relay-remove"),
+        "relay-log" => env!("CARGO_BIN_EXE_relay-log"),
+        "relay-serve" => env!("CARGO_BIN_EXE_relay-serve"),
         other => panic!("no program: {other}"),
     }
 }
 
 /// What a program printed, line by line. One that was killed may have left a line unfinished.
-fn lines(printed: &str) -> Vec<Value> {
+pub(crate) fn lines(printed: &str) -> Vec<Value> {
     printed
         .split_inclusive('\n')
         .filter(|line| line.ends_with('\n'))

@@ -1,4 +1,4 @@
-//! The server and the connection programs as processes among processes: killed, attacked, out of disk, stopped and
+//! The servers, the connection programs and those of owners as processes among processes: killed, attacked, out of disk, stopped and
 //! started again.
 //!
 //! Every server listens on a free port of loopback and ends with the value that stands for it. Tests wait for what
@@ -11,4 +11,5 @@ mod crash;
 mod full;
 mod hostile;
 mod lifecycle;
+mod relays;
 mod server;
