@@ -93,7 +93,8 @@ async fn relays_are_invited_once_and_removed_whatever_is_killed() {
         assert_eq!(record["bound_by"], "fixed_data");
     }
     let verified = run(&world, &format!("grp-link-verify {link}")).await;
-    let names: Vec<&Value> = verified["relays"].as_array().unwrap().iter().map(|relay| &relay["profile"]["displayName"]).collect();
+    let names: Vec<&Value> =
+        verified["relays"].as_array().unwrap().iter().map(|relay| &relay["profile"]["displayName"]).collect();
     assert_eq!((names.len(), verified["relay_links"].as_array().unwrap().len()), (2, 2));
     for relay in relays.iter().flatten() {
         let log = relay.log(&world).await;
