@@ -25,7 +25,8 @@ const TOOL: Tool = Tool {
         it is kept, so that a run that was cut off can be repeated. A prepared document creates one link, however \
         often it is used. Only the run that created the link learns the ID by which it can be changed later: keep its \
         document.\n\n\
-        --update replaces what may change, in one command; repeating it is harmless.",
+        --update replaces what may change, in one command; repeating it is harmless. Relays that serve the group hear of \
+        another profile when grp-relay-invite runs next.",
     reads: &[Shape::of::<Owner>(), Shape::of::<Group>()],
     writes: &[Shape::of::<Group>()],
     examples: &[

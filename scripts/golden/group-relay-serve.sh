@@ -36,6 +36,11 @@ listed
 relay-log --control Ray/relay.sock | jq -c 'select(.event == "said") | .what'
 jq -c '[.relays[].link] == [.relay_records[].relay_link]' group.json
 
+echo "# another profile: the link says it at once, relays hear it in the next run that talks to them"
+grp-link-create --state group.json --update --description 'On Sundays' | jq -c '[.profile.description, [.relay_records[].to_say[].event]]'
+grp-relay-invite --state group.json | jq -c '[.relay_records[] | has("to_say")]'
+for name in Ray Rob; do relay-log --control $name/relay.sock | jq -c 'select(.event == "said" and .what == "x.grp.info") | .what'; done
+
 echo "# inviting them again changes nothing"
 before=$(jq .link_data.version group.json)
 grp-relay-invite --state group.json --relay "$Ray" --relay "$Rob" >/dev/null
