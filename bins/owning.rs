@@ -4,10 +4,10 @@
 //! |---|---|
 //! | [`keep`] | the state file, as the agent wants its connections kept |
 //! | [`work`] | a run: the owner's tasks are done, and what relays say reaches the owner |
-//! | [`link_data`] | reading and writing link data |
-//! | [`open`] | the beginning and the end of a run |
-//! | [`report`] | what people and traces are told |
-//! | [`trial`] | the test of a relay address |
+//! | `link_data` | reading and writing link data |
+//! | `open` | the beginning and the end of a run |
+//! | `report` | what people and traces are told |
+//! | `trial` | the test of a relay address |
 //! | [`relays`] | naming relays on the command line |
 
 pub mod keep;
