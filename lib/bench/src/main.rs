@@ -4,6 +4,7 @@
 //! programs slows the primitives as well. Prints one document on stdout and a table for people on stderr.
 
 mod client;
+mod connections;
 mod delivery;
 mod memory;
 mod primitives;
@@ -27,6 +28,7 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[
     Bench { name: "smp_deliver", run: delivery::measure },
+    Bench { name: "connection_send", run: connections::measure },
     Bench { name: "smp_memory_idle_queue", run: memory::idle_queues },
     Bench { name: "smp_memory_idle_connection", run: memory::idle_connections },
     Bench { name: "smp_restart_100k_queues", run: restart::measure },

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
+use crypto::aead;
 use crypto::boxes::{BoxKey, Nonce};
 use crypto::sign::Ed25519PrivateKey;
 use openssl::cipher::Cipher;
@@ -27,12 +28,23 @@ pub(crate) struct Primitives {
     pub(crate) verify_send: f64,
     /// Checking the Ed25519 signature of a short command: `ACK`.
     pub(crate) verify_short: f64,
+    /// AES-256-GCM over a message: the double ratchet.
+    pub(crate) ratchet_pass: f64,
+    /// Making the Ed25519 signature of a `SEND`, which hashes its body twice.
+    pub(crate) sign_send: f64,
 }
 
 impl Primitives {
     /// Measures all of them.
     pub(crate) fn measure() -> Self {
-        Primitives { box_pass: box_pass(), tls_pass: tls_pass(), verify_send: verify(PASS), verify_short: verify(90) }
+        Primitives {
+            box_pass: box_pass(),
+            tls_pass: tls_pass(),
+            verify_send: verify(PASS),
+            verify_short: verify(90),
+            ratchet_pass: ratchet_pass(),
+            sign_send: sign(PASS),
+        }
     }
 
     /// Seconds that the cryptography of one delivered message takes at least, whatever the server around it does:
@@ -42,6 +54,27 @@ impl Primitives {
     pub(crate) fn delivered_message(&self) -> f64 {
         3.0 * self.box_pass + 2.0 * self.tls_pass + self.verify_send + self.verify_short
     }
+
+    /// Seconds that the cryptography of one sent message takes at least: the ratchet, the envelope, the signature, and
+    /// the block (block, TLS). The block of `OK` is not counted, because many messages may share it.
+    pub(crate) fn sent_message(&self) -> f64 {
+        self.ratchet_pass + 2.0 * self.box_pass + self.tls_pass + self.sign_send
+    }
+}
+
+fn ratchet_pass() -> f64 {
+    let message = vec![0; 13_000];
+    median(|| {
+        black_box(aead::seal_padded(&[7; 32], &[1; 16], b"", black_box(&message), 15_840)).ok();
+    })
+}
+
+fn sign(length: usize) -> f64 {
+    let key = Ed25519PrivateKey::from_seed([7; 32]);
+    let message = vec![1; length];
+    median(|| {
+        black_box(key.sign(black_box(&message)));
+    })
 }
 
 fn box_pass() -> f64 {

@@ -74,9 +74,7 @@ impl Server {
 
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> Result<f64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
-        Ok(kibibytes.ok_or("no VmRSS")?.trim().parse::<f64>()? * 1024.0)
+        resident(&self.child.id().to_string())
     }
 
     /// Seconds of processor time used so far, in user mode and in the kernel.
@@ -103,6 +101,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Resident memory of the measuring process in bytes.
+pub(crate) fn memory_of_this_process() -> Result<f64, Failure> {
+    resident("self")
+}
+
+fn resident(process: &str) -> Result<f64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+    Ok(kibibytes.ok_or("no VmRSS")?.trim().parse::<f64>()? * 1024.0)
 }
 
 /// One request over plain HTTP on loopback.
