@@ -73,8 +73,7 @@ impl Party {
         let random = SeededRandom::new(&[seed; 32], "connections");
         let source = Box::new(SeededRandom::new(&[seed; 32], "agent"));
         let keep = Connections::open(file)?;
-        let (agent, events) =
-            Agent::start(keep, Connector::new()?, AgentOptions::default(), source, Arc::new(now));
+        let (agent, events) = Agent::start(keep, Connector::new()?, AgentOptions::default(), source, Arc::new(now));
         Ok(Party { agent, events, server: server.parse()?, random })
     }
 
@@ -135,7 +134,11 @@ async fn connect(sender: &mut Party, mut receiver: Party) -> Result<(), Failure>
     receiver.all(|event| matches!(event, Event::Confirmed { .. })).await?;
     receiver.each(|connection, env| connection.allow(b"receiver".to_vec(), env)).await?;
     sender.all(|event| matches!(event, Event::Connected { post_quantum: true })).await?;
-    sender.each(|connection, _| Ok::<_, std::convert::Infallible>(connection.heard())).await?;
+    let heard = |connection: &mut Connection, _: &mut Env<'_>| {
+        connection.heard();
+        Ok::<_, std::convert::Infallible>(())
+    };
+    sender.each(heard).await?;
     receiver.agent.close().await;
     Ok(())
 }
