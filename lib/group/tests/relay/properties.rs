@@ -1,14 +1,14 @@
 //! What holds for all sequences of inputs, with crashes between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent::time::Env;
+use agent::time::{Env, Time};
 use group::body::ConnectionInfo;
 use group::event::{Event, GroupInfo, MemberRemoval, RejectionReason, RelayCommand, RelayControl};
 use group::relay::{
-    ConnectionName, Event as RelayEvent, GroupSelector, Outcome, Rejection, RelaySettings, ServiceId, Status, Task,
-    Verdict,
+    ConnectionName, Event as RelayEvent, GroupSelector, Outcome, Rejection, Relay, RelaySettings, ServiceId, Status,
+    Task, Verdict,
 };
 use proptest::prelude::*;
 
@@ -24,6 +24,8 @@ enum Input {
     Fail(usize, bool),
     Run,
     Pass(u64),
+    /// The relay is switched off for so many days.
+    Away(u64),
     Publish(usize, u8),
     Server(usize, u8),
     Restart,
@@ -46,7 +48,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (0..8_usize, any::<bool>()).prop_map(|(task, hard)| Input::Fail(task, hard)),
         6 => Just(Input::Run),
         3 => (1..100_000_u64).prop_map(Input::Pass),
-        1 => Just(Input::Pass(40 * 24 * 3600)),
+        1 => Just(Input::Away(40)),
         3 => (group.clone(), any::<u8>()).prop_map(|(group, which)| Input::Publish(group, which)),
         2 => (group.clone(), 0..3_u8).prop_map(|(group, how)| Input::Server(group, how)),
         3 => Just(Input::Restart),
@@ -133,6 +135,11 @@ impl World {
             }
             Input::Run => bench.run(),
             Input::Pass(seconds) => bench.pass(Duration::from_secs(seconds)),
+            Input::Away(days) => {
+                bench.now = bench.now.after(hours(24 * days));
+                bench.restart();
+                bench.step(Relay::elapsed);
+            }
             Input::Publish(group, which) => {
                 let links: Vec<_> = bench.created();
                 let chosen = links.iter().enumerate().filter(|(index, _)| which & (1 << (index % 8)) != 0);
@@ -242,23 +249,24 @@ proptest! {
         inputs in proptest::collection::vec(input(), 1..60),
     ) {
         let mut world = World::new(RelaySettings { ask_policy, check_interval: hours(12), ..settings() });
-        // While it is remembered that a service was there, no other one gets a link for the same member ID.
-        let mut links: BTreeMap<(String, Vec<u8>), BTreeSet<String>> = BTreeMap::new();
+        // The link of each group and member ID, with the service and since when it has its status.
+        let mut links: BTreeMap<(String, Vec<u8>), (String, ServiceId, Time)> = BTreeMap::new();
         for input in inputs {
-            let forgets = matches!(input, Input::Pass(seconds) if seconds > 24 * 3600 * 30);
             world.apply(input);
             world.check();
-            if forgets {
-                links.clear();
+            let (relay, now) = (&world.bench.relay, world.bench.now);
+            for (service, since) in links.values().map(|(_, service, since)| (*service, *since)) {
+                prop_assert!(relay.service(service).is_some() || now.since(since) >= hours(24 * 30), "forgotten early");
             }
-            for service in world.bench.relay.services() {
+            links.retain(|_, (_, service, _)| relay.service(*service).is_some());
+            for service in relay.services() {
                 let Some(link) = service.relay_link() else { continue };
                 let invitation = service.invitation();
                 let key = (invitation.group_link.to_string(), invitation.relay_member_id.as_bytes().to_vec());
-                links.entry(key).or_default().insert(link.to_string());
-            }
-            for (key, links) in &links {
-                prop_assert!(links.len() <= 1, "{key:?}: {links:?}");
+                let found = (link.to_string(), service.id(), service.since());
+                if let Some((before, ..)) = links.insert(key, found) {
+                    prop_assert_eq!(before, link.to_string());
+                }
             }
         }
     }
