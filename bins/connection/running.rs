@@ -6,6 +6,7 @@ mod trace;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agent::connection::keep::ConnectionId;
 use agent::connection::{Connection, Event};
@@ -21,6 +22,9 @@ use super::fault;
 use super::keep::StateKeep;
 pub(crate) use behaviour::{clock, observer, options};
 use trace::traced;
+
+/// How long to wait for what the server has before it is asked again whether it still has it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whether to receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,13 +203,21 @@ impl<'a> Running<'a> {
 
     /// The next thing that happens while the server has something left for us.
     async fn next_of_rest(&mut self) -> Result<Option<Told>, Error> {
-        self.keep.released().await;
-        match self.next_ready()? {
-            Some(told) => Ok(Some(told)),
-            None if self.queue_size().await? == 0 => Ok(None),
-            // It is on its way to us.
-            None => self.next().await.map(Some),
+        let begun = Instant::now();
+        while begun.elapsed() < self.timeout.duration() {
+            self.keep.released().await;
+            if let Some(told) = self.next_ready()? {
+                return Ok(Some(told));
+            }
+            if self.queue_size().await? == 0 {
+                return Ok(None);
+            }
+            // It is on its way to us; or we know it already, and its acknowledgement is on its way to the server.
+            if let Ok(told) = tokio::time::timeout(LOOK_AGAIN, self.next()).await {
+                return told.map(Some);
+            }
         }
+        Err(self.timed_out())
     }
 
     /// How many messages the server still has for us.
@@ -244,10 +256,7 @@ impl Running<'_> {
                 self.ctx.trace().step(Step { who: self.who, name, outcome, ..Step::default() });
                 Ok(Some(Told::Event(event)))
             }
-            AgentEvent::Subscribed(_) => {
-                self.trace_receiving("smp_sub", "ok");
-                Ok(Some(Told::Subscribed))
-            }
+            AgentEvent::Subscribed(_) => Ok(Some(Told::Subscribed)),
             AgentEvent::Unsubscribed(_, why) => Err(self.unsubscribed(why)),
             AgentEvent::Server(server, event) => self.server_event(&server, event),
             AgentEvent::Keeping(Ok(())) => Ok(None),
@@ -264,11 +273,13 @@ impl Running<'_> {
 
     fn unsubscribed(&self, why: Unsubscribed) -> Error {
         let error = match why {
-            Unsubscribed::TakenOver => Error::new(Code::TakenOver, "another program receives from this queue now"),
+            Unsubscribed::TakenOver => {
+                self.trace_receiving("smp_end", "ok");
+                Error::new(Code::TakenOver, "another program receives from this queue now")
+            }
             Unsubscribed::Refused(error) => Error::new(crate::code(error.blame()), error)
                 .hint("the queue may have been deleted; conn-delete removes what is left here"),
         };
-        self.trace_receiving("smp_sub", error.code().name());
         error.at(self.keep.name())
     }
 
@@ -351,7 +362,7 @@ impl Running<'_> {
     }
 }
 
-async fn elapsed(limit: Option<std::time::Duration>) {
+async fn elapsed(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
