@@ -16,7 +16,7 @@ use smp::address::ServerWithPassword;
 /// Arguments of `relay-serve`.
 #[derive(ArgGroup)]
 pub(crate) struct Args {
-    /// Make queues and links on this SMP server, smp://FINGERPRINT@HOST[:PORT]. May be given more than once: one is
+    /// Make queues and links on this SMP server: fingerprint, host and port. May be given more than once: one is
     /// drawn for each; the relay's own address is at the first
     #[arg(long, value_name = "ADDRESS", value_delimiter = ' ', required = true)]
     server: Vec<String>,

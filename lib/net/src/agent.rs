@@ -5,7 +5,7 @@
 //! outcomes come back, and the application is told of events, in this order and no other.
 //!
 //! One task owns all connections (`driver`). It works in rounds: whatever is ready is applied to the connections, their
-//! changes become one batch for the [`Keep`], and once that is durable, due tasks are started and events are told. A
+//! changes become one batch for the [`Keep`](agent::connection::keep::Keep), and once that is durable, due tasks are started and events are told. A
 //! process that is killed at any moment goes on from what is durable: [`Agent::load_all`] subscribes to all queues, tells
 //! the events that the application has not acted on, and repeats the tasks whose outcome is unknown.
 //!
