@@ -102,19 +102,18 @@ impl<K: Keep> Driver<K> {
 
     pub(super) fn subscribe_if_changed(&mut self, slot: Slot, session: Option<&Client>) {
         let Some(entry) = self.steps.table.get(slot) else { return };
-        let wanted = entry.connection.subscribed_queue().filter(|_| self.options.receive);
-        if entry.queue.as_ref().map(|queue| &queue.id) != wanted {
+        if entry.queue.as_ref().map(|queue| &queue.id) != entry.connection.subscribed_queue() {
             self.subscribe(slot, session);
         }
     }
 
     /// Receives from the connection's queue, if it has one. `session` is the one that has subscribed to it already.
     pub(super) fn subscribe(&mut self, slot: Slot, session: Option<&Client>) {
-        let Some(entry) = self.steps.table.get_mut(slot) else { return };
+        let Some(entry) = self.steps.table.get_mut(slot).filter(|_| self.options.receive) else { return };
         if let Some(queue) = entry.queue.take() {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
-        if let Some(subscription) = entry.connection.subscription().filter(|_| self.options.receive) {
+        if let Some(subscription) = entry.connection.subscription() {
             entry.connection.delivery_forgotten();
             let id = subscription.queue.clone();
             let server = self.servers.subscribe(slot, subscription, session);

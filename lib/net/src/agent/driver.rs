@@ -23,7 +23,7 @@ use super::hold::{Hold, Stale};
 use super::inbox::{Inbox, Loaded};
 use super::outbox::Outbox;
 use super::request::Request;
-use super::rounds::{Future_, Round, Rounds};
+use super::rounds::{BoxFuture, Round, Rounds};
 use super::servers::Servers;
 use super::steps::{Made, Steps};
 use super::table::Slot;
@@ -50,7 +50,7 @@ pub(super) struct Driver<K: Keep> {
     pub(super) rounds: Rounds<K::Error>,
     pub(super) inbox: Inbox,
     /// What is being read. Nobody else may change it meanwhile.
-    pub(super) loads: Vec<Future_<Option<Loaded>>>,
+    pub(super) loads: Vec<BoxFuture<Option<Loaded>>>,
     pub(super) outbox: Outbox,
     pub(super) hold: Hold<K::Error>,
     pub(super) stale: Stale,
@@ -179,7 +179,7 @@ impl<K: Keep> Driver<K> {
             return;
         }
         // The commit begins first, so that it takes its time while we go on.
-        let commit: Option<Future_<_>> = match std::mem::take(&mut made.batch) {
+        let commit: Option<BoxFuture<_>> = match std::mem::take(&mut made.batch) {
             batch if batch.is_empty() => None,
             batch => Some(Box::pin(self.keep.commit(batch))),
         };

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use agent::connection::keep::{ConnectionId, Record};
 use tokio::time::Sleep;
 
-use super::rounds::Future_;
+use super::rounds::BoxFuture;
 use super::table::Slot;
 
 /// How the task stands to its connections.
@@ -19,7 +19,7 @@ pub(super) enum Hold<E> {
     /// Idle: others may change them.
     Released,
     /// There is work, and others may still be at theirs.
-    Acquiring(Future_<Result<Vec<ConnectionId>, E>>),
+    Acquiring(BoxFuture<Result<Vec<ConnectionId>, E>>),
     /// Ours, and as they are kept.
     Held,
     /// A commit failed; those after it will too.
@@ -27,7 +27,7 @@ pub(super) enum Hold<E> {
     /// Until the next try.
     Resting(Pin<Box<Sleep>>),
     /// Reading back what is kept of these.
-    Loading(Vec<Slot>, Future_<Result<Vec<Vec<Record>>, E>>),
+    Loading(Vec<Slot>, BoxFuture<Result<Vec<Vec<Record>>, E>>),
 }
 
 /// Connections in memory that are not as they are kept.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::OwnedPermit;
 use tokio::sync::mpsc::error::{SendError, TrySendError};
 
 use super::AgentEvent;
-use super::rounds::Future_;
+use super::rounds::BoxFuture;
 
 /// With so many events waiting, nothing more is taken from servers.
 const ENOUGH: usize = 1024;
@@ -16,7 +16,7 @@ const ENOUGH: usize = 1024;
 pub(super) struct Outbox {
     channel: mpsc::Sender<AgentEvent>,
     waiting: VecDeque<AgentEvent>,
-    room: Option<Future_<Result<OwnedPermit<AgentEvent>, SendError<()>>>>,
+    room: Option<BoxFuture<Result<OwnedPermit<AgentEvent>, SendError<()>>>>,
 }
 
 impl Outbox {

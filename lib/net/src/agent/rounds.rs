@@ -15,11 +15,11 @@ use super::table::Slot;
 const OVERLAP: usize = 16;
 
 /// A boxed future.
-pub(super) type Future_<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A round that is being made durable, and what is to be done then.
 pub(super) struct Round<E> {
-    pub(super) commit: Option<Future_<Result<(), E>>>,
+    pub(super) commit: Option<BoxFuture<Result<(), E>>>,
     pub(super) due: Vec<(Slot, Vec<TaskId>)>,
     pub(super) over: Vec<Slot>,
     pub(super) events: Vec<AgentEvent>,
