@@ -179,6 +179,7 @@ impl Run {
             Measured::of_bound("connection_send", sent / busy, "messages/s/core", *bound),
             Measured::plain("connection_send_wall", sent / wall, "messages/s"),
             Measured::plain("primitive_ratchet_pass", primitives.ratchet_pass * 1e6, "us"),
+            Measured::plain("primitive_ratchet_step", primitives.ratchet_step * 1e6, "us"),
             Measured::plain("primitive_sign_send", primitives.sign_send * 1e6, "us"),
         ]
     }
