@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use agent::non_empty::NonEmpty;
@@ -10,6 +9,7 @@ use clap::Args as ArgGroup;
 use cli::{Code, Context, Error, OrError as _};
 use group::profile::GroupType;
 use group::relay::RelaySettings;
+use grp::values::{Seconds, StoreUrl};
 use relay::config::PolicyProgram;
 use smp::address::ServerWithPassword;
 
@@ -177,31 +177,5 @@ fn known_type(name: &str) -> Result<GroupType, Error> {
             Err(Error::new(Code::Usage, format!("--group-types: {name} is none")).hint("known are channel and group"))
         }
         known => Ok(known),
-    }
-}
-
-/// A time span in seconds, with decimals if need be.
-#[derive(Debug, Clone, Copy)]
-struct Seconds(Duration);
-
-impl FromStr for Seconds {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        seconds.map(Seconds).ok_or("not a number of seconds")
-    }
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct StoreUrl(pub(crate) PathBuf);
-
-impl FromStr for StoreUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = text.strip_prefix("sqlite://").filter(|path| !path.is_empty());
-        path.map(|path| StoreUrl(path.into())).ok_or("expected sqlite://PATH")
     }
 }

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args as ArgGroup, ValueEnum};
 use codec::VersionRange;
+use grp::values::{Seconds, StoreUrl};
 use net::identity::Algorithm;
 use smp::address::Host;
 use smp::version::SUPPORTED;
@@ -220,32 +219,6 @@ impl From<AlgorithmName> for Algorithm {
             AlgorithmName::Ed25519 => Algorithm::Ed25519,
             AlgorithmName::Ed448 => Algorithm::Ed448,
         }
-    }
-}
-
-/// A time span in seconds, with decimals if need be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seconds(Duration);
-
-impl FromStr for Seconds {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        seconds.map(Seconds).ok_or("not a number of seconds")
-    }
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone)]
-pub(crate) struct StoreUrl(pub(crate) PathBuf);
-
-impl FromStr for StoreUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = text.strip_prefix("sqlite://").filter(|path| !path.is_empty());
-        path.map(|path| StoreUrl(path.into())).ok_or("expected sqlite://PATH")
     }
 }
 
