@@ -94,33 +94,35 @@ impl Invitation {
 impl AgentEnvelope {
     /// Begins the envelope of a message; what the ratchet encrypted follows.
     pub(crate) fn begin_message(version: u16, out: &mut Vec<u8>) {
-        out.put_u16(version);
-        out.put(b"M");
+        begin(version, b"M", out);
     }
+}
+
+fn begin(version: u16, kind: &[u8; 1], out: &mut Vec<u8>) {
+    out.put_u16(version);
+    out.put(kind);
 }
 
 impl Encode for AgentEnvelope {
     fn encode(&self, out: &mut Vec<u8>) {
-        if let EnvelopeContent::Message { encrypted } = &self.content {
-            Self::begin_message(self.version, out);
-            out.put(encrypted);
-            return;
-        }
-        out.put_u16(self.version);
+        let version = self.version;
         match &self.content {
-            EnvelopeContent::Message { .. } => {}
+            EnvelopeContent::Message { encrypted } => {
+                Self::begin_message(version, out);
+                out.put(encrypted);
+            }
             EnvelopeContent::Confirmation { keys, encrypted } => {
-                out.put(b"C");
+                begin(version, b"C", out);
                 out.put_maybe(keys.as_ref(), |out, keys| keys.encode(out));
                 out.put(encrypted);
             }
             EnvelopeContent::Invitation(invitation) => {
-                out.put(b"I");
+                begin(version, b"I", out);
                 out.put_large(invitation.link.as_bytes());
                 out.put(&invitation.info);
             }
             EnvelopeContent::RatchetKey { keys, info } => {
-                out.put(b"R");
+                begin(version, b"R", out);
                 keys.encode(out);
                 out.put(info);
             }

@@ -19,7 +19,6 @@ use crate::link_data::{FixedData, InvitationData, Payload};
 use crate::link_key::LinkKey;
 use crate::prepared_link::{CreationMismatch, LinkSecrets, LinkWriteError};
 use crate::ratchet_offer::RatchetOffer;
-use crate::short_link::{InvitationShortLink, LinkScheme};
 use crate::signed_item::{Item, SignedItem};
 
 /// What the invitation is to be.
@@ -46,11 +45,11 @@ pub struct PreparedInvitation {
 }
 
 impl PreparedInvitation {
-    /// Makes the invitation: the queue's key for its end-to-end layer, the queue's address, and the data behind the link.
+    /// Makes the invitation, and the recipient's half of the queue's end-to-end layer.
     pub fn prepare(
         request: &InvitationRequest,
         random: &mut dyn Random,
-    ) -> Result<(Self, X25519PrivateKey, QueueUri), LinkWriteError> {
+    ) -> Result<(Self, X25519PrivateKey), LinkWriteError> {
         let LinkSecrets { corr_id, queue_key, fixed_nonce } = LinkSecrets::random(random);
         let address = QueueAddress {
             server: request.server.clone(),
@@ -59,7 +58,7 @@ impl PreparedInvitation {
             mode: Some(QueueMode::Messaging),
         };
         let queue = QueueUri { versions: request.client_versions, address };
-        let connection = ConnectionRequest::new(request.agent_versions, vec![queue.clone()], None)?;
+        let connection = ConnectionRequest::new(request.agent_versions, vec![queue], None)?;
         // Nobody signs for the link after this: its data cannot change.
         let root_key = Ed25519PrivateKey::generate(random);
         let fixed = FixedData {
@@ -78,7 +77,7 @@ impl PreparedInvitation {
             fixed: fixed.encrypt(Item::Fixed, &box_key, fixed_nonce)?,
             user: user.encrypt(Item::User, &box_key, Nonce::random(random))?,
         };
-        Ok((PreparedInvitation { corr_id, key, data }, queue_key, queue))
+        Ok((PreparedInvitation { corr_id, key, data }, queue_key))
     }
 
     /// A kept invitation.
@@ -117,10 +116,5 @@ impl PreparedInvitation {
             return Err(CreationMismatch::SenderId);
         }
         created.link_id.clone().ok_or(CreationMismatch::LinkId)
-    }
-
-    /// The short link, once the server has named it.
-    pub fn short_link(&self, server: ServerAddress, link_id: LinkId) -> InvitationShortLink {
-        InvitationShortLink { scheme: LinkScheme::Simplex, server, link_id, key: self.key.clone() }
     }
 }

@@ -6,7 +6,6 @@ use crypto::dh::SharedSecret;
 
 use super::conversation::Conversation;
 use super::{Confirmed, Connection, Event, Hello, Inviting, PeerFault, Phase, ReceiveStatus, Stage};
-use crate::agreement::AgreementError;
 use crate::message::DecryptedMessage;
 use crate::ratchet::Pq;
 use crate::ratchet_keys::SenderKeys;
@@ -127,9 +126,6 @@ fn agree(
     ratchet: codec::VersionRange,
     env: &mut Env<'_>,
 ) -> Result<(Conversation, DecryptedMessage), PeerFault> {
-    if !ratchet.contains(theirs.version()) {
-        return Err(AgreementError::Version(theirs.version()).into());
-    }
     let awaiting = inviting.keys.accept(theirs, ratchet, pq)?;
     let mut random = &mut *env.random;
     let (ratchet, received) = awaiting.decrypt(encrypted, &mut random)?;

@@ -63,7 +63,7 @@ impl Connection {
             return;
         }
         let message = talking.talk.outbox.pop();
-        self.retries().remove(&TaskId::Send(number));
+        self.retries.remove(&TaskId::Send(number));
         self.dirty.outgoing.insert(number);
         if message.is_some_and(|message| message.kind() == Kind::Application) {
             events.push(Event::NotSent { number, fault });

@@ -1,11 +1,8 @@
 //! Which tasks are due. They follow from the state, never from what happened before.
 
-use std::collections::BTreeMap;
-
 use smp::command::Command;
 
 use super::end::Ending;
-use super::retry::Retry;
 use super::{
     Address, Connection, ConnectionError, Inviting, Joining, Phase, Stage, Subscription, Talking, Task, TaskId,
 };
@@ -84,19 +81,13 @@ impl Connection {
 
     /// The queue to subscribe to, from its creation until it is deleted.
     pub fn subscription(&self) -> Option<Subscription> {
-        if self.ending.as_ref().is_some_and(|ending| !ending.receives()) {
-            return None;
-        }
+        self.subscribed_queue()?;
         self.queue()?.subscription()
     }
 
     /// The connection to a server stands again: what failed for want of it is due at once.
     pub fn server_returned(&mut self) {
         self.retries.retain(|_, retry| retry.pace == super::retry::Pace::Slow);
-    }
-
-    pub(super) fn retries(&mut self) -> &mut BTreeMap<TaskId, Retry> {
-        &mut self.retries
     }
 }
 

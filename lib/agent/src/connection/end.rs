@@ -50,7 +50,7 @@ impl Connection {
         let queue = (!created).then_some(None);
         self.ending = Some(Ending::Deleting(Deleting { since: env.now, delivery, attempts: 0, queue }));
         self.stopped = None;
-        self.retries().clear();
+        self.retries.clear();
         self.dirty.core = true;
         self.finish_delivery(&mut events);
         events
@@ -97,7 +97,7 @@ impl Connection {
         let Some(Ending::Deleting(deleting)) = &mut self.ending else { return };
         let is_unknown = |fault: &TaskFault| matches!(fault, TaskFault::Refused { error: ServerError::Auth, .. });
         deleting.queue = Some(fault.filter(|fault| !is_unknown(fault)));
-        self.retries().remove(&TaskId::DeleteQueue);
+        self.retries.remove(&TaskId::DeleteQueue);
         self.dirty.core = true;
         self.finish_delivery(events);
     }

@@ -19,7 +19,7 @@ impl Connection {
             }
             Outcome::Answered(Response::Err(error)) => self.refused(id, error, &mut events, env),
             Outcome::Answered(response) => {
-                self.retries().remove(id);
+                self.retries.remove(id);
                 if let Err(fault) = self.answered(id, response, &mut events, env) {
                     self.failed(id, fault, &mut events);
                 }
@@ -43,9 +43,9 @@ impl Connection {
     }
 
     pub(super) fn delay(&mut self, id: &TaskId, pace: Pace, env: &Env<'_>) {
-        let before = self.retries().get(id).copied();
+        let before = self.retries.get(id).copied();
         let retry = Retry::after(before, pace, env.now);
-        self.retries().insert(id.clone(), retry);
+        self.retries.insert(id.clone(), retry);
     }
 
     fn answered(
@@ -104,7 +104,7 @@ impl Connection {
 
     /// A task failed for good. A message is dropped; the handshake stops; nothing else matters.
     fn failed(&mut self, id: &TaskId, fault: TaskFault, events: &mut Vec<Event>) {
-        self.retries().remove(id);
+        self.retries.remove(id);
         match id {
             TaskId::Send(number) if self.ending.is_some() || !self.is_handshake(*number) => {
                 self.not_sent(*number, fault, events);

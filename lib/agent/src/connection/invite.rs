@@ -1,8 +1,7 @@
 //! Inviting: a queue of ours, keys to agree with, and a link that says so.
 
 use codec::VersionRange;
-use crypto::dh::X25519PrivateKey;
-use smp::queue_address::{QueueMode, QueueUri};
+use smp::queue_address::QueueMode;
 
 use super::plan::{InviteLink, OwnInvitation, QueuePlan, Settings};
 use super::receive_queue::{Creation, OwnLink, ReceiveQueue};
@@ -63,7 +62,7 @@ fn linked_queue(
         offer,
         payload,
     };
-    let (prepared, queue_key, _): (_, X25519PrivateKey, QueueUri) = PreparedInvitation::prepare(&request, env.random)?;
+    let (prepared, queue_key) = PreparedInvitation::prepare(&request, env.random)?;
     let creation = Creation::Invitation(Box::new(prepared));
     Ok(ReceiveQueue::new(plan.server, plan.password, Some(QueueMode::Messaging), queue_key, creation, env.random))
 }
