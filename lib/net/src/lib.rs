@@ -12,11 +12,13 @@
 //! | [`client`] | commands and events of one session |
 //! | [`steady`] | a client that connects again and subscribes again |
 //! | [`agent`] | any number of agent connections over any number of servers, durably |
+//! | [`control_socket`] | where the operator of a service gives orders |
 
 pub mod agent;
 mod blame;
 pub mod block_stream;
 pub mod client;
+pub mod control_socket;
 pub mod handshake;
 pub mod identity;
 mod shared_random;

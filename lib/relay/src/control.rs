@@ -14,14 +14,13 @@
 
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::str::FromStr;
 
 use agent::short_link::ContactShortLink;
 use codec::text::from_base64url;
 use group::identity::GroupId;
 use group::relay::{CommandError, GroupSelector, ServiceId};
+pub use net::control_socket::bind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -134,22 +133,6 @@ impl From<GroupSelector> for LogFilter {
             GroupSelector::Link(link) => LogFilter::Link(link),
             GroupSelector::Group(id) => LogFilter::Group(id),
         }
-    }
-}
-
-/// Opens the socket at `path`. Must be called within a Tokio runtime.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
-    remove_stale(path)?;
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// A socket that nobody answers at was left behind by a relay that was killed.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        _ => Ok(()),
     }
 }
 

@@ -12,11 +12,10 @@
 
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use codec::text;
+pub use net::control_socket::bind;
 use smp::error::{BlockingInfo, BlockingReason, ClientNotice};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -31,22 +30,6 @@ const LINE: u64 = 1024;
 struct Order {
     id: Vec<u8>,
     info: Option<BlockingInfo>,
-}
-
-/// Opens the socket at `path`. Must be called within a Tokio runtime.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
-    remove_stale(path)?;
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// A socket that nobody answers at was left behind by a server that was killed.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        _ => Ok(()),
-    }
 }
 
 /// Obeys until `shutdown` resolves; one operator at a time is enough.
