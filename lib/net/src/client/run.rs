@@ -150,13 +150,14 @@ fn fill(
     let mut next = Some(first);
     while let Some(outgoing) = next {
         if !batch.push(&outgoing.transmission)? {
-            writer.queue(&batch.take())?;
+            writer.queue(batch.payload())?;
+            batch.clear();
             batch.push(&outgoing.transmission)?;
         }
         shared.expect(outgoing.corr_id, outgoing.waiter);
         next = if writer.queued() < FLUSH { queue.try_recv().ok() } else { None };
     }
-    writer.queue(&batch.take())
+    writer.queue(batch.payload())
 }
 
 impl Shared {
