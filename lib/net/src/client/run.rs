@@ -147,6 +147,8 @@ fn fill(
     writer: &mut PayloadWriter,
 ) -> Result<(), TooLarge> {
     let mut batch = Batch::default();
+    let waiting = queue.len().saturating_add(1).saturating_mul(first.transmission.len());
+    writer.reserve(waiting.min(FLUSH).next_multiple_of(BLOCK));
     let mut next = Some(first);
     while let Some(outgoing) = next {
         if !batch.push(&outgoing.transmission)? {
