@@ -1,7 +1,7 @@
 //! Whoever runs on a host.
 
-use agent::connection::task::Outcome;
 use agent::connection::Event;
+use agent::connection::task::Outcome;
 use world::{Application, HostId, Turn};
 
 use crate::owner::Owner;

@@ -92,7 +92,8 @@ impl Judge {
             if before.is_final() && before != record.status() {
                 stage.world.violate(format_args!("{id} was {before} and is {}", record.status()));
             }
-            if record.status() == Status::Active && !record.relay_link().is_some_and(|link| self.listed.contains(link)) {
+            if record.status() == Status::Active && !record.relay_link().is_some_and(|link| self.listed.contains(link))
+            {
                 stage.world.violate(format_args!("{id} is active, and no server was ever told to list it"));
             }
         }
@@ -156,16 +157,23 @@ impl Judge {
                 stage.ledger.count("relays that serve the group");
                 let stage_reached = record.active_stage();
                 let knows = lie != Lie::Plain;
-                if lie.is_honest() && stage_reached != Some(if knows { ActiveStage::Confirmed } else { ActiveStage::Listed }) {
+                if lie.is_honest()
+                    && stage_reached != Some(if knows { ActiveStage::Confirmed } else { ActiveStage::Listed })
+                {
                     stage.world.violate(format_args!("relay {number}, {id}, stays {stage_reached:?}"));
                 }
                 let service = self.standings[number].values().find(|service| service.member == id);
                 let serves = |service: &Standing| {
                     service.status == ServiceStatus::Active
-                        && service.link.as_ref().is_some_and(|link| Some(link.to_string().as_str()) == record.relay_link())
+                        && service
+                            .link
+                            .as_ref()
+                            .is_some_and(|link| Some(link.to_string().as_str()) == record.relay_link())
                 };
                 if lie.is_honest() && !service.is_some_and(serves) {
-                    stage.world.violate(format_args!("relay {number}, {id}, is active, and its service is {service:?}"));
+                    stage
+                        .world
+                        .violate(format_args!("relay {number}, {id}, is active, and its service is {service:?}"));
                 }
             }
             (status, reason) if lie.is_honest() => {
@@ -254,16 +262,20 @@ fn look_for_second_links(stage: &mut Stage, number: usize) {
         of_relay.map(|(key, links)| (key.2.clone(), links.clone())).collect::<Vec<_>>()
     });
     for (member, links) in planned {
-        let made = links.iter().filter(|text| {
-            let link: ContactShortLink = text.parse().unwrap();
-            let id = link.derive().0;
-            let server = stage.server_of(&link).unwrap();
-            stage.world.server(server).link_writes().iter().any(|write| write.link == id)
-        });
-        if made.count() > 1 {
-            stage.world.violate(format_args!("relay {number} made two links for {member}"));
+        let named = stage.ledger.note(|entries| entries.answers.get(&member).cloned().unwrap_or_default());
+        let used = links.iter().filter(|text| named.contains(*text) || was_made(stage, text)).count();
+        if used > 1 {
+            stage.world.violate(format_args!("relay {number} has two links for {member}"));
         }
     }
+}
+
+/// Whether a server was ever told to make this link.
+fn was_made(stage: &mut Stage, text: &str) -> bool {
+    let link: ContactShortLink = text.parse().unwrap();
+    let id = link.derive().0;
+    let server = stage.server_of(&link).unwrap();
+    stage.world.server(server).link_writes().iter().any(|write| write.link == id)
 }
 
 /// Of services that are over nothing is left.

@@ -237,9 +237,11 @@ impl Relay {
             lie if lie.is_about_links() => self.real_link(turn, id),
             Lie::Borrowed => other(&|of, link| of != told && link != mine),
             Lie::Replayed => {
-                let own = |link: &str| self.machine().services().any(|service| {
-                    service.id() != id && service.relay_link().is_some_and(|known| known.to_string() == link)
-                });
+                let own = |link: &str| {
+                    self.machine().services().any(|service| {
+                        service.id() != id && service.relay_link().is_some_and(|known| known.to_string() == link)
+                    })
+                };
                 other(&|_, link| own(link))
             }
             Lie::Address => self.address.as_ref().map(ToString::to_string),
@@ -277,7 +279,8 @@ impl Relay {
         let names: Vec<ConnectionName> =
             self.machine().services().map(|service| ConnectionName::Link(service.id())).collect();
         for name in names {
-            let fixed = turn.connection(&name.to_string()).and_then(|link| link.own_address()).and_then(|own| own.fixed);
+            let fixed =
+                turn.connection(&name.to_string()).and_then(|link| link.own_address()).and_then(|own| own.fixed);
             let Some(fixed) = fixed else { continue };
             let env = turn.env();
             let said = if bad { self.untruth(name, env.random) } else { self.truth(name) };

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use agent::connection::task::{Outcome as Answer, Task as Command};
-use agent::connection::{Connection, ConnectionError, Delivery, Event, JoinLink, QueuePlan, SendOptions, Settings, Where};
+use agent::connection::{
+    Connection, ConnectionError, Delivery, Event, JoinLink, QueuePlan, SendOptions, Settings, Where,
+};
 use agent::link_read::RetrievedLinkData;
 use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
@@ -29,7 +31,10 @@ use crate::ledger::Ledger;
 pub(crate) enum Act {
     Invite(usize),
     Cancel(usize),
-    Remove { relay: usize, unnotified: bool },
+    Remove {
+        relay: usize,
+        unnotified: bool,
+    },
     AskAgain(usize),
     Control(usize, RelayCommand),
     /// Another profile and member count.
@@ -112,7 +117,11 @@ impl Owner {
     }
 
     /// Makes a step of the machine.
-    fn tell(&mut self, turn: &mut Turn<'_>, step: impl FnOnce(&mut GroupOwner, &mut Env<'_>) -> Result<Vec<OwnerEvent>, OwnerError>) {
+    fn tell(
+        &mut self,
+        turn: &mut Turn<'_>,
+        step: impl FnOnce(&mut GroupOwner, &mut Env<'_>) -> Result<Vec<OwnerEvent>, OwnerError>,
+    ) {
         match step(&mut self.machine, &mut turn.env()) {
             Ok(_) | Err(OwnerError::UnknownConnection(_)) => {}
             Err(error) => self.part.ledger.fault(format!("the owner's machine: {error}")),
@@ -122,7 +131,8 @@ impl Owner {
     /// What the user wants now. Not everything is possible at all times.
     pub(crate) fn act(&mut self, turn: &mut Turn<'_>, act: &Act) {
         let part = self.part.clone();
-        let last = |owner: &GroupOwner, relay: usize| owner.relay_at(&part.addresses[relay]).map(|record| record.id().clone());
+        let last =
+            |owner: &GroupOwner, relay: usize| owner.relay_at(&part.addresses[relay]).map(|record| record.id().clone());
         let (machine, mut env) = (&mut self.machine, turn.env());
         match act {
             Act::Invite(relay) => drop(machine.invite(part.addresses[*relay].clone(), &mut env)),
@@ -303,7 +313,12 @@ impl Owner {
         match event {
             Event::Confirmed { info } => self.tell(turn, |owner, env| owner.answered(&connection, &info, env)),
             Event::Connected { .. } => {
-                self.hear(turn, name, |connection, _| connection.heard(), |owner, env| owner.connected(&connection, env));
+                self.hear(
+                    turn,
+                    name,
+                    |connection, _| connection.heard(),
+                    |owner, env| owner.connected(&connection, env),
+                );
                 if self.part.bent == Bent::TrustsRosters {
                     let version = self.machine.roster().version().unwrap_or_default().number();
                     let ack = format!(r#"{{"v":"9-19","event":"x.grp.roster.ack","params":{{"version":{version}}}}}"#);

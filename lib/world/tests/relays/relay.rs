@@ -2,7 +2,7 @@
 //! it; the agent's connections are kept apart from the machine, so that each task is a transaction of its own, and its
 //! outcome another; at most one task about each connection is under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
@@ -51,8 +51,8 @@ pub(crate) struct Part {
     pub(crate) pace: RangeInclusive<u64>,
     pub(crate) orders: Vec<(Time, Order)>,
     pub(crate) group_link: ContactShortLink,
-    /// Its state becomes durable only when the next turn is: what follows from it goes ahead.
-    pub(crate) keeps_late: bool,
+    /// So many turns later its state is durable: what follows from it goes ahead.
+    pub(crate) keeps_late: usize,
     pub(crate) ledger: Ledger,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct KeptRelay {
     part: Rc<Part>,
     records: BTreeMap<RecordKey, Zeroizing<Vec<u8>>>,
     next_order: usize,
-    late: Vec<Change>,
+    late: VecDeque<Vec<Change>>,
     /// What the services saw behind the group link, one after the other.
     seen: BTreeMap<ServiceId, Vec<Vec<u8>>>,
     pub(crate) services: BTreeMap<ServiceId, Standing>,
@@ -142,7 +142,7 @@ impl Relay {
             part: self.part.clone(),
             records: BTreeMap::new(),
             next_order: 0,
-            late: Vec::new(),
+            late: VecDeque::new(),
             seen: BTreeMap::new(),
             services: BTreeMap::new(),
             address: None,
@@ -152,11 +152,9 @@ impl Relay {
     pub(crate) fn keep(&mut self, kept: &mut KeptRelay) {
         let changes = self.machine.take_changes();
         let changed = !changes.is_empty();
-        let durable = match self.part.keeps_late {
-            true => std::mem::replace(&mut kept.late, changes),
-            false => changes,
-        };
-        for Change { key, value } in durable {
+        kept.late.push_back(changes);
+        let due = kept.late.len().saturating_sub(self.part.keeps_late);
+        for Change { key, value } in kept.late.drain(..due).flatten() {
             match (key, value) {
                 (RecordKey::Log(..), line) => self.count_line(&line.unwrap_or_default()),
                 (key, Some(value)) => drop(kept.records.insert(key, value)),
@@ -183,6 +181,7 @@ impl Relay {
     pub(crate) fn load(kept: &KeptRelay) -> Self {
         let part = kept.part.clone();
         let records = kept.records.iter().map(|(key, value)| (*key, value.clone()));
+        // What was not kept in time is lost.
         let machine = Machine::load(part.identity.clone(), part.settings.clone(), records).expect("our own records");
         let (seen, address) = (kept.seen.clone(), kept.address.clone());
         Relay { next_order: kept.next_order, seen, address, ..Self::with(part, machine) }

@@ -55,6 +55,10 @@ impl Schedule {
     pub(crate) fn altered(seed: u64, alter: impl FnOnce(&mut Plan)) -> Self {
         let mut plan = random_plan(&mut Dice::new(seed, "schedule"));
         alter(&mut plan);
+        Self::of(seed, plan)
+    }
+
+    pub(crate) fn of(seed: u64, plan: Plan) -> Self {
         Schedule { stage: Stage::new(seed, plan), judge: Judge::default(), happened: 0 }
     }
 
@@ -110,8 +114,13 @@ impl Schedule {
     fn lie(&mut self, lie: ServerLie) {
         self.stage.world.note(format_args!("{lie:?}"));
         let group = self.stage.group_link.derive().0;
-        let of_relays: Vec<LinkWrite> =
-            self.stage.servers.clone().into_iter().flat_map(|server| self.stage.world.server(server).link_writes().to_vec()).collect();
+        let of_relays: Vec<LinkWrite> = self
+            .stage
+            .servers
+            .clone()
+            .into_iter()
+            .flat_map(|server| self.stage.world.server(server).link_writes().to_vec())
+            .collect();
         let of_relays: Vec<LinkWrite> = of_relays.into_iter().filter(|write| write.link != group).collect();
         let stop = match lie {
             ServerLie::OldGroup(ago) => {

@@ -48,7 +48,7 @@ pub(crate) struct RelayPlan {
     pub(crate) max_services: usize,
     pub(crate) pace: RangeInclusive<u64>,
     pub(crate) orders: Vec<(Time, Order)>,
-    pub(crate) keeps_late: bool,
+    pub(crate) keeps_late: usize,
     /// The servers that it uses.
     pub(crate) servers: Vec<usize>,
 }
@@ -63,7 +63,7 @@ impl RelayPlan {
             max_services: 10,
             pace: 1..=1,
             orders: Vec::new(),
-            keeps_late: false,
+            keeps_late: 0,
             servers,
         }
     }
@@ -139,11 +139,15 @@ impl Stage {
         let mut stage = Stage { world, plan, servers, owner, relays, ledger, group, group_link };
         *stage.world.chaos_mut() = stage.plan.chaos.clone();
         for (host, begin) in [(owner, true), (stranger, false)] {
-            while stage.world.act(host, |actor, turn| match (actor, begin) {
-                (Actor::Owner(owner), true) => owner.restarted(turn),
-                (Actor::Stranger(stranger), false) => stranger.restarted(turn),
-                _ => panic!("somebody else"),
-            }).is_none() {
+            while stage
+                .world
+                .act(host, |actor, turn| match (actor, begin) {
+                    (Actor::Owner(owner), true) => owner.restarted(turn),
+                    (Actor::Stranger(stranger), false) => stranger.restarted(turn),
+                    _ => panic!("somebody else"),
+                })
+                .is_none()
+            {
                 stage.world.run_for(Duration::from_secs(1));
             }
         }
@@ -268,6 +272,22 @@ fn add_stranger(
     world.add_host("stranger", Actor::Stranger(Stranger::new(part)))
 }
 
+/// Three relays that are invited at once, and nothing that goes wrong.
+pub(crate) fn calm_plan() -> Plan {
+    let chaos = Chaos { until: START.after(Duration::from_secs(600)), ..Chaos::none() };
+    let invited = START.after(Duration::from_secs(3));
+    Plan {
+        chaos,
+        rules: vec![Rules::default(), Rules::default()],
+        relays: vec![RelayPlan::willing(vec![1]), RelayPlan::willing(vec![0]), RelayPlan::willing(vec![0, 1])],
+        acts: (0..3).map(|relay| (invited, Act::Invite(relay))).collect(),
+        bent: Bent::No,
+        mischief: Vec::new(),
+        lies: Vec::new(),
+        check_interval: HOUR,
+    }
+}
+
 /// Whatever the dice say.
 pub(crate) fn random_plan(dice: &mut Dice) -> Plan {
     let mut chaos = Chaos::random(dice);
@@ -322,7 +342,8 @@ fn random_relay(dice: &mut Dice, servers: usize, busy: u64) -> RelayPlan {
     }
     plan.pace = 1..=dice.pick(&[5, 2_000, 60_000]);
     if dice.per_mille(200) {
-        let order = |dice: &mut Dice| dice.pick(&[Order::Leave, Order::Leave, Order::Allow, Order::Suspend, Order::Resume]);
+        let order =
+            |dice: &mut Dice| dice.pick(&[Order::Leave, Order::Leave, Order::Allow, Order::Suspend, Order::Resume]);
         plan.orders = (0..dice.between(1..=3)).map(|_| (moment(dice, busy), order(dice))).collect();
         plan.orders.sort_by_key(|(at, _)| *at);
     }
@@ -350,8 +371,7 @@ fn random_lies(dice: &mut Dice, busy: u64) -> Vec<(Time, ServerLie)> {
         4 => ServerLie::Swapped(dice.between(0..=8) as usize),
         _ => ServerLie::NoRelay(dice.between(0..=8) as usize),
     };
-    let mut lies: Vec<(Time, ServerLie)> =
-        (0..dice.between(1..=4)).map(|_| (moment(dice, busy), lie(dice))).collect();
+    let mut lies: Vec<(Time, ServerLie)> = (0..dice.between(1..=4)).map(|_| (moment(dice, busy), lie(dice))).collect();
     lies.push((moment(dice, busy), ServerLie::Truth));
     lies.sort_by_key(|(at, _)| *at);
     lies

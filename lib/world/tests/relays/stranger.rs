@@ -9,8 +9,8 @@ use agent::ratchet::Pq;
 use agent::time::Time;
 use codec::text::base64url;
 use crypto::random;
-use smp::address::ServerAddress;
 use serde_json::{Value, json};
+use smp::address::ServerAddress;
 use world::Turn;
 
 use crate::ledger::Ledger;
@@ -115,7 +115,8 @@ impl Stranger {
                 said
             }
             Mischief::InvitesNowhere => {
-                let nowhere = format!("https://nowhere.example/c#{}", &self.part.group_link[self.part.group_link.len() - 43..]);
+                let nowhere =
+                    format!("https://nowhere.example/c#{}", &self.part.group_link[self.part.group_link.len() - 43..]);
                 self.invitation(&self.part.owner, &id, &nowhere)
             }
             Mischief::Tests | Mischief::TestsWrongly => {
