@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent::connection::task::{Outcome as Answer, Task as Command};
 use agent::connection::{
-    Connection, ConnectionError, Delivery, Event, JoinLink, QueuePlan, SendOptions, Settings, Where,
+    Connection, ConnectionError, Delivery, Event, JoinLink, QueuePlan, SendOptions, Settings, TaskFault, Where,
 };
 use agent::link_read::RetrievedLinkData;
 use agent::ratchet::Pq;
@@ -336,6 +336,10 @@ impl Owner {
                 self.tell(turn, |owner, env| owner.connection_failed(&connection, &fault.to_string(), env));
             }
             Event::QueueLost => self.tell(turn, |owner, env| owner.connection_failed(&connection, "lost", env)),
+            // The relay has given up its queue: nothing reaches it any more.
+            Event::NotSent { fault: TaskFault::Refused { error: Error::Auth, .. }, .. } => {
+                self.tell(turn, |owner, env| owner.connection_failed(&connection, "refused", env));
+            }
             _ => {}
         }
         self.go_on(turn);
