@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, Where,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, TaskFault, Where,
 };
 use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
@@ -17,6 +17,7 @@ use net::agent::{
 };
 use net::tls::Connector;
 use smp::address::ServerAddress;
+use smp::error::Error as ServerError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -413,6 +414,10 @@ impl<'a> Work<'a> {
             }
             ConnectionEvent::Stopped(fault) => self.failed(name, &fault.to_string()).await,
             ConnectionEvent::QueueLost => self.failed(name, "the server has deleted our queue").await,
+            // The relay has given up its queue: nothing reaches it any more.
+            ConnectionEvent::NotSent { fault: fault @ TaskFault::Refused { error: ServerError::Auth, .. }, .. } => {
+                self.failed(name, &fault.to_string()).await
+            }
             ConnectionEvent::NotSent { fault, .. } => {
                 self.report.warn(
                     self.ctx,

@@ -112,6 +112,7 @@ impl Relay {
             };
             service.log(event, context);
             if !service.status.is_current()
+                && !service.may_be_counted_on()
                 && let Some(connection) = service.owner_mut(number)
             {
                 // Nothing was agreed: that the owner knows is all that was waited for.

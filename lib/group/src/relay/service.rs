@@ -332,15 +332,28 @@ impl Service {
     /// The connection stands.
     pub(super) fn connected(&mut self, number: u64, context: &mut Context<'_, '_>) {
         self.answered(number, context);
-        let refused = !self.status.is_current();
+        let over = !self.status.is_current();
         let standing = |connection: &&mut OwnerConnection| connection.state == OwnerState::Answered;
         let Some(connection) = self.owner_mut(number).filter(standing) else { return };
         connection.state = OwnerState::Connected;
-        if refused {
-            // The owner knows, and there is nothing else to say.
+        if over {
             connection.delete_at = Some(context.env.now);
         }
         self.log_connection(number, ConnectionState::Connected, context);
+        if self.may_be_counted_on()
+            && let Some(leave) = self.leave_message(context)
+        {
+            self.push(number, leave);
+        }
+    }
+
+    /// Whether an owner who was answered before the service ended still believes in it.
+    pub(super) fn may_be_counted_on(&self) -> bool {
+        let owner_knows = matches!(
+            self.status,
+            Status::Rejected(Rejection::Refused(_)) | Status::Inactive(Inactivity::Removed | Inactivity::GroupDeleted)
+        );
+        !self.status.is_current() && !owner_knows && self.link.is_some()
     }
 
     pub(super) fn log_connection(&mut self, number: u64, state: ConnectionState, context: &mut Context<'_, '_>) {
@@ -393,7 +406,7 @@ impl Service {
             Inactivity::Removed | Inactivity::GroupDeleted => self.drop_owners(context.env.now),
             Inactivity::Replaced => {
                 self.say_farewell(was_serving, context);
-                self.drop_owners(context.env.now);
+                self.drop_connected(context.env.now);
             }
             Inactivity::Absent | Inactivity::LinkGone | Inactivity::NeverListed | Inactivity::OwnLinkLost => {
                 self.say_farewell(was_serving, context);
@@ -409,9 +422,7 @@ impl Service {
         if self.advance(Status::Rejected(Rejection::Left), context) {
             self.end(context);
             self.say_farewell(was_serving, context);
-            if was_serving {
-                self.drop_owners(context.env.now);
-            }
+            self.drop_connected(context.env.now);
         }
     }
 
@@ -433,18 +444,29 @@ impl Service {
         }
     }
 
+    /// Connections through which the end can be told are deleted at that time. Those that only wait for the owner's
+    /// word stay until it comes, and the end is told then.
+    fn drop_connected(&mut self, at: Time) {
+        for connection in self.owners.iter_mut().filter(|connection| connection.state == OwnerState::Connected) {
+            connection.delete_at = Some(connection.delete_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
     /// Tells everybody that the relay leaves, under its signature.
     fn say_farewell(&mut self, was_serving: bool, context: &mut Context<'_, '_>) {
-        let Some(group) = self.group.as_ref().filter(|_| was_serving) else { return };
-        let member = &self.invitation.relay_member_id;
-        let signer = Signer { group: &group.group_id, member, key: &self.member_key };
-        let leave = signer.sign(Message::named(Event::GroupLeave, context.env.random));
-        if let Ok(body) = single(leave) {
+        if let Some(body) = self.leave_message(context).filter(|_| was_serving) {
             let connected = self.owners.iter().filter(|connection| connection.state == OwnerState::Connected);
             let numbers: Vec<u64> = connected.map(|connection| connection.number).collect();
             numbers.into_iter().for_each(|number| self.push(number, body.clone()));
             self.farewell = Some(body);
         }
+    }
+
+    fn leave_message(&self, context: &mut Context<'_, '_>) -> Option<Vec<u8>> {
+        let group = self.group.as_ref()?;
+        let member = &self.invitation.relay_member_id;
+        let signer = Signer { group: &group.group_id, member, key: &self.member_key };
+        single(signer.sign(Message::named(Event::GroupLeave, context.env.random))).ok()
     }
 
     /// Says something to an owner.
