@@ -4,6 +4,7 @@
 //! could not be reached is tried again by a single read, after a growing delay, whoever waits for it; and looks at group
 //! links wait for each other no longer than one of them may take.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use agent::time::Time;
@@ -49,10 +50,6 @@ impl Stuck {
 
     fn answered(&mut self, server: &ServerAddress) {
         self.0.remove(&place(server));
-    }
-
-    pub(super) fn contains(&self, server: &ServerAddress) -> bool {
-        self.0.contains_key(&place(server))
     }
 
     fn retain(&mut self, wanted: impl Fn(&Place) -> bool) {
@@ -165,6 +162,26 @@ impl Relay {
         let unread = self.index.standing(Standing::Unread).filter_map(|id| self.services.get(&id));
         let wanted: Vec<Place> = unread.map(|service| place(&service.invitation.group_link.server)).collect();
         self.stuck.retain(|place| wanted.contains(place));
+    }
+
+    /// The invitation that makes room for another one at `server`: the one that is stuck longest, because it has had its
+    /// tries; if none is, the newest one at the server for which most wait, unless that is no more than here. Nobody who
+    /// fills one server's share takes others' room.
+    pub(super) fn to_give_up(&self, server: &ServerAddress) -> Option<ServiceId> {
+        let mut waiting: BTreeMap<Place, Vec<&Service>> = BTreeMap::new();
+        for service in self.index.standing(Standing::Unread).filter_map(|id| self.services.get(&id)) {
+            waiting.entry(place(&service.invitation.group_link.server)).or_default().push(service);
+        }
+        let tries =
+            |place: &Place, service: &Service| service.work.attempts.max(u32::from(self.stuck.0.contains_key(place)));
+        let all = waiting.iter().flat_map(|(place, services)| services.iter().map(move |service| (place, *service)));
+        let stuck = all.map(|(place, service)| (tries(place, service), Reverse(service.id))).max();
+        if let Some((1.., Reverse(id))) = stuck {
+            return Some(id);
+        }
+        let here = waiting.get(&place(server)).map_or(0, Vec::len).saturating_add(1);
+        let longest = waiting.values().max_by_key(|services| services.len())?;
+        longest.last().filter(|_| longest.len() > here).map(|service| service.id)
     }
 
     /// A server that could not be reached for one look at a group link would not be for the others that are due. This

@@ -1,9 +1,8 @@
 //! What comes in through the agent: requests to the address, what owners say, connections that stand or are lost.
 
-use std::cmp::Reverse;
-
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
+use smp::address::ServerAddress;
 
 use super::check::GroupRefusal;
 use super::event::{Dismissal, Event as RelayEvent};
@@ -76,7 +75,9 @@ impl Relay {
 
     fn new_service(&mut self, invitation: Invitation, env: &mut Env<'_>) -> Result<ServiceId, Dismissal> {
         let refusal = match self.refusal(&invitation) {
-            None if !self.has_room_to_read(env) => full("too many group links are to be read"),
+            None if !self.has_room_to_read(&invitation.group_link.server, env) => {
+                full("too many group links are to be read")
+            }
             refusal => refusal,
         };
         if refusal.is_some() && !self.has_room_to_refuse(env) {
@@ -112,19 +113,12 @@ impl Relay {
         }
     }
 
-    /// Whether another group link may wait to be read. Where there are too many, the one that is stuck longest is given
-    /// up: it has had its tries, and its owner is told.
-    fn has_room_to_read(&mut self, env: &mut Env<'_>) -> bool {
+    /// Whether another group link may wait to be read, if need be instead of one that is given up. Its owner is told.
+    fn has_room_to_read(&mut self, server: &ServerAddress, env: &mut Env<'_>) -> bool {
         if self.index.count(Standing::Unread) < self.settings.max_unread {
             return true;
         }
-        let unread = self.index.standing(Standing::Unread).filter_map(|id| self.service(id));
-        let tries = |service: &&Service| {
-            let stuck = self.stuck.contains(&service.invitation.group_link.server);
-            (service.work.attempts.max(u32::from(stuck)), Reverse(service.id))
-        };
-        let most_stuck = unread.max_by_key(tries).filter(|service| tries(service).0 > 0).map(Service::id);
-        let Some(id) = most_stuck.filter(|_| self.has_room_to_refuse(env)) else { return false };
+        let Some(id) = self.to_give_up(server).filter(|_| self.has_room_to_refuse(env)) else { return false };
         let refusal = GroupRefusal::new(RejectionReason::from(UNREACHABLE), "given up for another invitation");
         self.with(id, env, |service, context| service.refuse(refusal, context));
         true

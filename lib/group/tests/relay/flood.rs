@@ -107,6 +107,31 @@ fn groups_at_a_server_where_nobody_is_do_not_hold_up_others() {
 }
 
 #[test]
+fn a_server_that_never_answers_leaves_room_for_groups_at_others() {
+    let mut bench = Bench::with(RelaySettings { max_unread: 20, ..settings() });
+    let owner = Owner::new("Walks");
+    // Nothing is run: the server has taken the requests, and nobody knows yet what becomes of them.
+    for number in 0..30 {
+        bench.invite(to_nowhere(&owner, number));
+    }
+    for (number, host) in ["one", "two", "three"].into_iter().enumerate() {
+        let owner = Owner::at(&format!("{host}.example.org"), host);
+        bench.serve(&owner);
+        bench.invite(owner.invitation(&format!("honest-member-i{number}")));
+    }
+    assert_eq!(bench.relay.services().filter(|service| *service.status() == Status::Invited).count(), 20);
+    let reads = bench.relay.due(bench.now);
+    for read in reads.iter().filter(|task| matches!(task, group::relay::TaskId::ReadGroupLink(_))) {
+        let group::relay::TaskId::ReadGroupLink(service) = *read else { continue };
+        if bench.relay.service(service).unwrap().invitation().relay_member_id != id("relay-member-id1") {
+            bench.run_task(read);
+        }
+    }
+    let read = bench.relay.services().filter(|service| service.group().is_some()).count();
+    assert_eq!(read, 3);
+}
+
+#[test]
 fn one_group_has_few_invitations_however_often_it_is_named() {
     let mut bench = Bench::new();
     let owner = Owner::new("Songs");
