@@ -254,3 +254,38 @@ async fn chat_35_thirty_kills_of_owner_and_relay_leave_one_service_and_one_link_
     let services = "SELECT count(*) FROM relay_record WHERE substr(key, 1, 1) = x'53'";
     assert!(count(&world, "ray/relay.sqlite", services) <= groups.len());
 }
+
+/// Copies what a server keeps, or puts the copy in its place.
+fn copy_store(folder: &std::path::Path, from: &str, to: &str) {
+    for end in ["", "-wal", "-shm"] {
+        let (from, to) = (folder.join(format!("{from}{end}")), folder.join(format!("{to}{end}")));
+        let _ = std::fs::remove_file(&to);
+        let _ = std::fs::copy(from, to);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_finds_out_that_a_server_returns_old_link_data_and_writes_it_again() {
+    let mut world = World::new("127.0.0.93").await;
+    let relay = Relay::start(&world, "ray").await;
+    create_group(&world, "group.json").await;
+    world.restart_server_after(|folder| copy_store(folder, "queues.sqlite", "backup")).await;
+    let invite = format!("grp-relay-invite --state group.json --relay {} --timeout 60", relay.address);
+    run(&world, &invite).await;
+    run(&world, &format!("grp-relay-remove --state group.json {} --last --timeout 60", relay.address)).await;
+    let read_back = async |world: &World| {
+        let command = world.command("grp-relay-invite --state group.json --timeout 60");
+        let output = world.attempt(command, "", None).await.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    };
+    assert_eq!(read_back(&world).await, "");
+
+    world.restart_server_after(|folder| copy_store(folder, "backup", "queues.sqlite")).await;
+    let warned = read_back(&world).await;
+    assert!(warned.contains("warning[link_withheld]: 127.0.0.93 returns older data"), "{warned}");
+    assert_eq!(run(&world, "grp-status group.json").await["link_written"], false);
+    assert_eq!(read_back(&world).await, "", "it is written again");
+    assert_eq!(run(&world, "grp-status group.json").await["link_written"], true);
+}
