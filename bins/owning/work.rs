@@ -11,7 +11,7 @@ use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
-use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Task, TaskId};
+use group::owner::{ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Task, TaskId};
 use net::agent::{
     Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
 };
@@ -278,6 +278,28 @@ impl<'a> Work<'a> {
     pub(super) fn spawn_read(&mut self, job: Job, link: ContactShortLink) {
         let dialler = self.dialler("link_read");
         self.network.spawn(async move { (job, link_data::read(link, dialler).await) });
+    }
+
+    /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
+    pub(super) async fn read_back(&mut self) -> Result<(), Error> {
+        if !self.keep.look(GroupOwner::is_written) {
+            return Ok(());
+        }
+        let link = self.keep.look(|owner| owner.link().group().short_link().clone());
+        let host = link.server.first_host().to_string();
+        let found = link_data::read(link, self.dialler("link_read_back")).await;
+        let condition = self.keep.change(|owner| owner.read_back(&found));
+        self.keep.save().await?;
+        let problem = match condition {
+            None | Some(LinkCondition::Current) => return Ok(()),
+            Some(LinkCondition::Old) => {
+                "returns older data of the group link than it confirmed; the next run writes it again"
+            }
+            Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
+            Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
+        };
+        self.report.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
+        Ok(())
     }
 
     fn dialler(&mut self, step: &str) -> Dialler {

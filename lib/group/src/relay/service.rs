@@ -34,6 +34,8 @@ const MAX_OWNERS: usize = 4;
 
 /// How many lines about what peers say are logged in one step: one body may say hundreds of things.
 const MAX_LINES: usize = 16;
+/// How many of them are logged in one hour of a service.
+const MAX_LINES_PER_HOUR: u32 = 500;
 
 /// One invitation of a group, and all that came of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,9 +68,31 @@ pub struct Service {
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     pub(super) farewell: Option<Vec<u8>>,
     next_log: u64,
+    #[serde(skip)]
+    lines: Lines,
     /// Kept in a record of its own.
     #[serde(skip)]
     pub(super) rosters: Rosters,
+}
+
+/// Lines of the log about what peers say, in the hour that is running.
+#[derive(Debug, Default)]
+struct Lines {
+    hour: u64,
+    written: u32,
+}
+
+impl Lines {
+    /// Whether there may be one more.
+    fn take(&mut self, at: u64) -> bool {
+        let hour = at / 3_600;
+        if self.hour != hour {
+            *self = Lines { hour, written: 0 };
+        }
+        let may = self.written < MAX_LINES_PER_HOUR;
+        self.written = self.written.saturating_add(u32::from(may));
+        may
+    }
 }
 
 /// A connection with somebody who invited the relay.
@@ -149,6 +173,7 @@ impl Service {
             seen: Vec::new(),
             farewell: None,
             next_log: 1,
+            lines: Lines::default(),
             rosters: Rosters::default(),
             invitation,
         };
@@ -226,11 +251,10 @@ impl Service {
     }
 
     pub(super) fn log(&mut self, event: LogEvent, context: &mut Context<'_, '_>) {
-        let by_peer = matches!(event, LogEvent::Said { .. } | LogEvent::Ignored { .. });
-        if by_peer && context.out.log.len() >= MAX_LINES {
+        let at = context.env.now.millis() / 1_000;
+        if event.is_at_will() && (context.out.log.len() >= MAX_LINES || !self.lines.take(at)) {
             return;
         }
-        let at = context.env.now.millis() / 1_000;
         context.out.log.push(LogEntry { at, service: self.id, number: self.next_log, event });
         self.next_log = self.next_log.saturating_add(1);
         self.touch(context);
@@ -378,11 +402,14 @@ impl Service {
         self.log_connection(number, ConnectionState::Lost, context);
     }
 
-    /// The connection is deleted.
-    pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) {
+    /// The connection is deleted; the request that was to make it, if that was not answered.
+    pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) -> Option<u64> {
+        let asked = |connection: &&OwnerConnection| connection.state == OwnerState::Asked;
+        let unanswered = self.owner(number).filter(asked).map(|connection| connection.request);
         self.owners.retain(|connection| connection.number != number);
         self.outbox.retain(|outgoing| outgoing.connection != number);
         self.touch(context);
+        unanswered
     }
 
     /// Refuses the invitation.
@@ -438,7 +465,7 @@ impl Service {
     }
 
     /// Connections are deleted at that time; those that wait for an answer get it first.
-    fn drop_owners(&mut self, at: Time) {
+    pub(super) fn drop_owners(&mut self, at: Time) {
         for connection in self.owners.iter_mut().filter(|connection| connection.state != OwnerState::Asked) {
             connection.delete_at = Some(connection.delete_at.map_or(at, |before| before.min(at)));
         }
@@ -504,10 +531,15 @@ impl Service {
         }
     }
 
+    /// Whether nothing of it is left to be done.
+    pub(super) fn is_over(&self) -> bool {
+        let undeleted = |link: &RelayLink| link.is_planned() || link.is_deleting();
+        !self.status.is_current() && self.owners.is_empty() && !self.link.as_ref().is_some_and(undeleted)
+    }
+
     /// Whether nothing of it is left to be done, and it need not be remembered.
     pub(super) fn is_forgettable(&self, settings: &RelaySettings, now: Time) -> bool {
-        let undeleted = |link: &RelayLink| link.is_planned() || link.is_deleting();
-        if !self.owners.is_empty() || self.link.as_ref().is_some_and(undeleted) {
+        if !self.is_over() {
             return false;
         }
         match &self.status {
