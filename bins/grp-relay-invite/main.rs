@@ -119,7 +119,8 @@ impl Plan {
             }
         }
         for address in &self.new {
-            work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            let relay = work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            work.record_choice(&relay);
         }
         Ok(())
     }
