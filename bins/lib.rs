@@ -4,6 +4,7 @@ pub mod connection;
 pub mod documents;
 pub mod operator;
 pub mod owning;
+pub mod sequence;
 pub mod values;
 
 use std::path::Path;
