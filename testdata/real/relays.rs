@@ -16,17 +16,19 @@ const KILLS: u64 = 12;
 const MOMENT: u64 = 400;
 
 /// A relay as a process.
-struct Relay {
+pub(crate) struct Relay {
     name: &'static str,
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Relay {
-    async fn start(world: &World, name: &'static str) -> Self {
+    /// Starts it in a folder of its name, with a trace there.
+    pub(crate) async fn start(world: &World, name: &'static str) -> Self {
         let folder = world.path(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let mut command = world.command(&format!("relay-serve --server {} --name {name} --quiet", world.address()));
+        let mut command =
+            world.command(&format!("relay-serve --server {} --name {name} --trace trace --quiet", world.address()));
         let mut child = command.current_dir(folder).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -44,7 +46,7 @@ impl Relay {
     }
 
     /// What the relay's log says, one object for each line.
-    async fn log(&self, world: &World) -> Vec<Value> {
+    pub(crate) async fn log(&self, world: &World) -> Vec<Value> {
         let command = world.command(&format!("relay-log --control {}/relay.sock", self.name));
         let output = world.attempt(command, "", None).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -52,7 +54,8 @@ impl Relay {
     }
 }
 
-async fn run(world: &World, line: &str) -> Value {
+/// Runs a program to its end.
+pub(crate) async fn run(world: &World, line: &str) -> Value {
     let output = world.attempt(world.command(line), "", None).await.unwrap();
     assert!(output.status.success(), "{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
