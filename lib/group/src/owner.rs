@@ -71,6 +71,7 @@ pub use self::read_back::LinkCondition;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
 pub use self::task::{Outcome, Task, TaskId, WriteLink};
+pub(crate) use self::text::shown;
 
 use self::outgoing::{Say, owe};
 use self::publish::Writing;

@@ -72,7 +72,8 @@ impl<K: Keep> Driver<K> {
     }
 
     fn observe(&mut self, flight: &Flight, outcome: &Result<Response, ClientError>) {
-        let exchange = Exchange { command: flight.command, sent: flight.length, outcome: Some(outcome) };
+        let Flight { command, corr_id, length: sent, .. } = flight;
+        let exchange = Exchange { command, corr_id: Some(corr_id), sent: *sent, outcome: Some(outcome) };
         self.show(flight.server, flight.slot, Some(&flight.task), exchange);
     }
 
