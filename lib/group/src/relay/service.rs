@@ -506,7 +506,7 @@ impl Service {
 
     /// Whether nothing of it is left to be done, and it need not be remembered.
     pub(super) fn is_forgettable(&self, settings: &RelaySettings, now: Time) -> bool {
-        let undeleted = |link: &RelayLink| link.is_planned() || link.is_deleting();
+        let undeleted = |link: &RelayLink| link.is_planned() || link.is_abandoned() || link.is_deleting();
         if !self.owners.is_empty() || self.link.as_ref().is_some_and(undeleted) {
             return false;
         }
