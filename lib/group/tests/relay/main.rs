@@ -4,6 +4,7 @@
 mod ending;
 mod hostile;
 mod inviting;
+mod members;
 mod monitoring;
 mod properties;
 mod rosters;
