@@ -2,6 +2,7 @@
 
 mod args;
 mod identity;
+mod trace;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -88,11 +89,12 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let config = Config {
         identity: identity.relay(),
         settings,
-        agent: AgentOptions::default(),
+        agent: AgentOptions { observer: trace::agent_observer(&ctx.trace()), ..AgentOptions::default() },
         policy: args.policy(),
         events: args.events.then_some(lines),
         log_kept: args.times.log_kept(),
         drain_timeout: args.times.drain_timeout(),
+        observer: trace::observer(&ctx.trace()),
     };
     let random = SharedRandom::new(ctx.random("relay_serve"));
     let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;

@@ -89,6 +89,24 @@ impl Batch {
     }
 }
 
+/// What a body says, for a record of who said what: the names of its events, and nothing that a peer could choose.
+pub fn names(body: &[u8]) -> String {
+    let Ok(batch) = Batch::parse(body) else { return "malformed".to_owned() };
+    let names: Vec<_> = batch.elements.iter().map(|element| element.as_ref().map_or("malformed", name)).collect();
+    names.join(", ")
+}
+
+fn name(element: &Element) -> &str {
+    match element {
+        Element::Message(authored) => match &authored.message().event {
+            Event::Unknown(_) => "unknown",
+            event => event.name(),
+        },
+        Element::Forward(_) => "forwarded",
+        Element::Chunk(_) => "chunk",
+    }
+}
+
 impl IntoIterator for Batch {
     type Item = Result<Element, ElementError>;
     type IntoIter = std::vec::IntoIter<Self::Item>;

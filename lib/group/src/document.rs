@@ -11,6 +11,7 @@ mod group;
 mod group_status;
 mod owner;
 mod relay_record;
+mod status_table;
 mod verified_link;
 
 pub use connections::ConnectionRecords;
