@@ -168,7 +168,7 @@ impl Relay {
                 self.unknown_unless(known, connection);
             }
             ConnectionName::Test(request) => self.test_answered(request, env),
-            ConnectionName::Address | ConnectionName::Link(_) => {}
+            ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }
@@ -202,7 +202,7 @@ impl Relay {
                 });
             }
             ConnectionName::Test(request) => self.test_over(request, env.now),
-            ConnectionName::Address => {}
+            ConnectionName::Address | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }

@@ -58,7 +58,7 @@ impl Relay {
                 let delivery = match connection {
                     ConnectionName::Owner(service, number) => self.service(service)?.delivery(number),
                     ConnectionName::Test(_) => Delivery::Await,
-                    ConnectionName::Link(_) | ConnectionName::Address => Delivery::Drop,
+                    ConnectionName::Link(_) | ConnectionName::Address | ConnectionName::Member(..) => Delivery::Drop,
                 };
                 Some(Task::DeleteConnection(connection, delivery))
             }
@@ -72,7 +72,7 @@ impl Relay {
                 Some((service.owner(number)?.request, service.answer_info(&self.settings)?))
             }
             ConnectionName::Test(request) => Some((request, self.tests.get(&request)?.answer_info(&self.identity)?)),
-            ConnectionName::Address | ConnectionName::Link(_) => None,
+            ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => None,
         }
     }
 

@@ -104,6 +104,9 @@ pub(super) struct OwnerConnection {
     pub(super) owner: MemberId,
     /// The request that made it.
     pub(super) request: u64,
+    /// Whether it was asked for before the group link listed the relay: only the owner knew the relay's member ID then.
+    #[serde(default)]
+    pub(super) early: bool,
     pub(super) state: OwnerState,
     #[serde(with = "moment")]
     pub(super) since: Time,
@@ -112,6 +115,13 @@ pub(super) struct OwnerConnection {
     /// When it is to be deleted.
     #[serde(default, with = "moment_option", skip_serializing_if = "Option::is_none")]
     pub(super) delete_at: Option<Time>,
+}
+
+impl OwnerConnection {
+    /// Whether nobody but the owner can be at the other end. A service begins with its first connection.
+    pub(super) fn is_of_owner(&self) -> bool {
+        self.early || self.number == 1
+    }
 }
 
 /// How far a connection with an owner is.
@@ -297,7 +307,9 @@ impl Service {
             second.delete_at = Some(now);
         }
         let state = OwnerState::Asked;
-        let connection = OwnerConnection { number, owner, request, state, since: now, max_version, delete_at: None };
+        let early = self.status != Status::Active;
+        let connection =
+            OwnerConnection { number, owner, request, early, state, since: now, max_version, delete_at: None };
         self.owners.push(connection);
         if number > 1 {
             let connection = self.connection_name(number).to_string();
@@ -360,7 +372,12 @@ impl Service {
         let standing = |connection: &&mut OwnerConnection| connection.state == OwnerState::Answered;
         let Some(connection) = self.owner_mut(number).filter(standing) else { return };
         connection.state = OwnerState::Connected;
-        if over {
+        let (owner, max_version) = (connection.owner.clone(), connection.max_version);
+        if connection.is_of_owner() && !over {
+            let service = self.id;
+            let told = RelayEvent::OwnerConnected { service, owner, connection: number, max_version };
+            context.out.events.push(told);
+        } else if over && let Some(connection) = self.owner_mut(number) {
             connection.delete_at = Some(context.env.now);
         }
         self.log_connection(number, ConnectionState::Connected, context);
@@ -399,11 +416,20 @@ impl Service {
         if let Some(watch) = &mut self.watch {
             watch.next = now;
         }
+        self.owner_parted(number, context);
         self.log_connection(number, ConnectionState::Lost, context);
+    }
+
+    fn owner_parted(&self, number: u64, context: &mut Context<'_, '_>) {
+        if let Some(connection) = self.owner(number) {
+            let owner = connection.owner.clone();
+            context.out.events.push(RelayEvent::OwnerLost { service: self.id, owner, connection: number });
+        }
     }
 
     /// The connection is deleted; the request that was to make it, if that was not answered.
     pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) -> Option<u64> {
+        self.owner_parted(number, context);
         let asked = |connection: &&OwnerConnection| connection.state == OwnerState::Asked;
         let unanswered = self.owner(number).filter(asked).map(|connection| connection.request);
         self.owners.retain(|connection| connection.number != number);
@@ -529,6 +555,16 @@ impl Service {
             self.log(LogEvent::Admission { by, accepting }, context);
             context.out.events.push(RelayEvent::Admission { service: self.id, accepting });
         }
+    }
+
+    /// Owners that are connected so that nobody else can be at the other end, with the numbers of their connections and
+    /// what their programs speak at most.
+    pub fn connected_owners(&self) -> impl Iterator<Item = (&MemberId, u64, u16)> {
+        let standing = |connection: &&OwnerConnection| {
+            connection.is_of_owner() && connection.state == OwnerState::Connected && connection.delete_at.is_none()
+        };
+        let owners = self.owners.iter().filter(standing);
+        owners.map(|connection| (&connection.owner, connection.number, connection.max_version))
     }
 
     /// Whether nothing of it is left to be done.
