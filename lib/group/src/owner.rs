@@ -48,11 +48,9 @@ pub mod persona;
 mod publish;
 mod receive;
 pub mod record;
-mod retry;
 mod stage;
 pub mod status;
 pub mod task;
-mod text;
 
 use std::collections::BTreeMap;
 
@@ -64,7 +62,7 @@ pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
 pub use self::event::Event;
-pub(crate) use self::kept::Kept;
+pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
@@ -72,7 +70,6 @@ pub use self::task::{Outcome, Task, TaskId, WriteLink};
 
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
-use self::retry::Retry;
 use self::stage::{New, Stage};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
@@ -81,6 +78,7 @@ use crate::extension::{Extension, Extensions};
 use crate::identity::MemberId;
 use crate::member::{MemberIdRole, Role};
 use crate::message_id::MessageId;
+use crate::retry::Retry;
 use crate::roster::{Roster, RosterVersion};
 use crate::step::link_create::GroupLink;
 

@@ -8,14 +8,14 @@ use super::address::CheckedAddress;
 use super::admission::admit;
 use super::due::{answer, to_ask};
 use super::outgoing::Say;
-use super::retry::Retry;
 use super::stage::{Accepted, Active, Handshake, Invited, New, Parting, Stage};
 use super::status::{ActiveStage, InactiveReason, RejectedReason};
 use super::task::{Outcome, TaskId};
-use super::text::shown;
 use super::{ConnectionName, Event, GroupOwner, OwnerError};
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
+use crate::retry::Retry;
+use crate::text::shown;
 
 impl GroupOwner {
     /// Takes what became of a task. If the task is not wanted any more, what it did is undone where that is necessary.

@@ -357,8 +357,8 @@ impl From<&(ConnectionName, Delivery)> for DiscardedDocument {
     }
 }
 
-fn discarded(document: DiscardedDocument) -> Result<(ConnectionName, Delivery), Inconsistent> {
+pub(crate) fn discarded(document: DiscardedDocument) -> Result<(ConnectionName, Delivery), Inconsistent> {
     let name = ConnectionName::new(&document.connection);
-    let name = name.ok_or(Inconsistent::new("relay_records.to_delete", "not the name of a connection"))?;
+    let name = name.ok_or(Inconsistent::new("to_delete", "not the name of a connection"))?;
     Ok((name, if document.deliver { Delivery::Await } else { Delivery::Drop }))
 }

@@ -1,0 +1,6 @@
+//! A member: how it joins through relays, and what it believes of what they deliver.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod joining;
+mod reading;
+mod support;
