@@ -422,8 +422,7 @@ impl FileReference {
     /// The description in parts; the message that they belong to has no name yet.
     fn parts(&self) -> Result<Vec<ChatEvent>, SpeechFault> {
         let placeholder = MessageId::from_bytes(b"-").ok_or(SpeechFault::FileDescription)?;
-        let characters: Vec<char> = self.description.chars().collect();
-        let chunks: Vec<String> = characters.chunks(MAX_DESCRIPTION_PART).map(|part| part.iter().collect()).collect();
+        let chunks = cut(&self.description);
         if chunks.len() > MAX_DESCRIPTION_PARTS {
             return Err(SpeechFault::FileDescription);
         }
@@ -439,4 +438,28 @@ impl FileReference {
         };
         Ok(chunks.into_iter().enumerate().map(part).collect())
     }
+}
+
+/// Cuts a text into parts that are not too long, nor are when they stand in JSON.
+fn cut(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut room = 0;
+    for character in text.chars() {
+        let length = match character {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            control if control < ' ' => 6,
+            other => other.len_utf8(),
+        };
+        room = match parts.last_mut() {
+            Some(part) if length <= room => {
+                part.push(character);
+                room.saturating_sub(length)
+            }
+            _ => {
+                parts.push(character.into());
+                MAX_DESCRIPTION_PART.saturating_sub(length)
+            }
+        };
+    }
+    parts
 }
