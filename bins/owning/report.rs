@@ -49,6 +49,7 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => step(ctx, "", "link_update", &format!("version {version}")),
             Event::LinkNotWritten { reason } => {
                 self.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));

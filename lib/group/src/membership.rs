@@ -84,8 +84,9 @@ pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
+pub(crate) use self::compose::{Composed, compose_with};
 use self::link::LinkWatch;
-use self::view::{Me, View};
+pub(crate) use self::view::{Me, View};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, Join};

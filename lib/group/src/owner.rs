@@ -48,6 +48,7 @@ pub mod persona;
 mod publish;
 mod receive;
 pub mod record;
+mod speak;
 mod stage;
 pub mod status;
 pub mod task;
@@ -65,6 +66,7 @@ pub use self::event::Event;
 pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::record::{ConnectionName, RelayRecord};
+pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
 pub use self::task::{Outcome, Task, TaskId, WriteLink};
 

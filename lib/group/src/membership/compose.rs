@@ -134,9 +134,9 @@ pub struct Spoken {
 
 /// One message, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Composed {
-    pub(super) id: MessageId,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Composed {
+    pub(crate) id: MessageId,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Speech {
@@ -161,8 +161,7 @@ impl Membership {
         if self.relays.iter().any(|record| record.unsent.len() >= MAX_UNSENT) {
             return Err(MemberError::TooManyUnsent(MAX_UNSENT));
         }
-        let mut page = Page::load(records, speech.subject().cloned().map(RecordKey::Message))?;
-        let composed = self.view.compose(speech, &mut page, env)?;
+        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
         for number in &relays {
             for Composed { id, body } in &composed {
                 let unsent = self.next_unsent;
@@ -175,8 +174,20 @@ impl Membership {
         }
         let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
-        Ok(Spoken { messages, relays, reveals_owner, changes: page.into_changes() })
+        Ok(Spoken { messages, relays, reveals_owner, changes })
     }
+}
+
+/// Writes down what somebody says who sees the group like this, with the records that change.
+pub(crate) fn compose_with(
+    view: &View,
+    speech: &Speech,
+    records: &dyn Records,
+    env: &mut Env<'_>,
+) -> Result<(Vec<Composed>, Vec<Change>), MemberError> {
+    let mut page = Page::load(records, speech.subject().cloned().map(RecordKey::Message))?;
+    let composed = view.compose(speech, &mut page, env)?;
+    Ok((composed, page.into_changes()))
 }
 
 impl View {

@@ -53,11 +53,11 @@ impl From<&VerifiedGroupLink> for KnownGroup {
 
 /// Who the member is in this group, and in no other.
 #[derive(Debug, Clone)]
-pub(super) struct Me {
-    pub(super) id: MemberId,
-    pub(super) key: MemberKey,
+pub(crate) struct Me {
+    pub(crate) id: MemberId,
+    pub(crate) key: MemberKey,
     /// As relays say; owners may say more.
-    pub(super) role: Role,
+    pub(crate) role: Role,
 }
 
 /// What comes from one relay.
@@ -72,7 +72,7 @@ pub(super) struct Source {
 
 /// What a member knows of its group.
 #[derive(Debug, Clone)]
-pub(super) struct View {
+pub(crate) struct View {
     pub(super) me: Me,
     pub(super) group: KnownGroup,
     pub(super) roster: Roster,
@@ -112,6 +112,11 @@ impl View {
         };
         view.learn_links();
         view
+    }
+
+    /// What an owner knows, as far as it matters for what it says.
+    pub(crate) fn of_owner(me: Me, group: KnownGroup, roster: Roster, now: Time) -> Self {
+        View { roster, ..View::new(me, group, now) }
     }
 
     fn learn_links(&mut self) {

@@ -163,6 +163,9 @@ impl GroupOwner {
         let Ok(record) = self.record_mut(relay) else { return };
         let Some(position) = record.owed.iter().position(|owed| owed.id == *message) else { return };
         let sent = record.owed.remove(position);
+        if let Say::Content(_) = sent.say {
+            events.push(Event::Sent { relay: relay.clone(), message: sent.id.clone() });
+        }
         match &record.stage {
             Stage::Active(active @ Active { stage: ActiveStage::Listed, .. })
                 if sent.say == Say::Profile && record.knows_ready() =>
