@@ -166,7 +166,7 @@ fn waiting(record: &[u8]) -> Result<Option<Waiting>, Malformed> {
     let mut reader = Reader::new(record);
     let (_version, _created, _notify) = (reader.u8()?, reader.i64()?, reader.bool()?);
     match reader.u8()? {
-        b'M' => {}
+        b'B' | b'M' => {}
         b'C' => return Ok(None),
         _ => return Err(Malformed::BadValue("kind of waiting message")),
     }
