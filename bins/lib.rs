@@ -2,8 +2,12 @@
 
 pub mod connection;
 pub mod documents;
+pub mod group_link;
+pub mod held;
 pub mod operator;
 pub mod owning;
+pub mod retrieve;
+pub mod taking_part;
 pub mod values;
 
 use std::path::Path;

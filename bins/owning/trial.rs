@@ -7,7 +7,7 @@ use cli::{Code, Error, Step};
 use group::owner::{AddressTest, ConnectionName, Outcome, Task, TestFault, TestTask};
 use smp::address::ServerWithPassword;
 
-use super::keep::id;
+use crate::held::id;
 use super::report::OWNER;
 use super::work::{Job, Work};
 
