@@ -5,7 +5,8 @@ use codec::time::UtcTime;
 
 use super::GroupStatus;
 use super::group_status::{GroupStatusDocument, RelayStatusDocument};
-use crate::owner::{ActiveStage, shown};
+use crate::owner::ActiveStage;
+use crate::text::shown;
 
 /// What is not known.
 const UNKNOWN: &str = "-";
