@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, Where,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, TaskFault, Where,
 };
 use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
@@ -12,12 +12,13 @@ use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
-use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Status, Task, TaskId};
+use group::owner::{ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Status, Task, TaskId};
 use net::agent::{
     Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
 };
 use net::tls::Connector;
 use smp::address::ServerAddress;
+use smp::error::Error as ServerError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -313,6 +314,28 @@ impl<'a> Work<'a> {
         self.network.spawn(async move { (job, link_data::read(link, dialler).await) });
     }
 
+    /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
+    pub(super) async fn read_back(&mut self) -> Result<(), Error> {
+        if !self.keep.look(GroupOwner::is_written) {
+            return Ok(());
+        }
+        let link = self.keep.look(|owner| owner.link().group().short_link().clone());
+        let host = link.server.first_host().to_string();
+        let found = link_data::read(link, self.dialler("link_read_back")).await;
+        let condition = self.keep.change(|owner| owner.read_back(&found));
+        self.keep.save().await?;
+        let problem = match condition {
+            None | Some(LinkCondition::Current) => return Ok(()),
+            Some(LinkCondition::Old) => {
+                "returns older data of the group link than it confirmed; the next run writes it again"
+            }
+            Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
+            Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
+        };
+        self.report.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
+        Ok(())
+    }
+
     fn dialler(&mut self, step: &str) -> Dialler {
         Dialler::new(self.ctx, OWNER, step, self.timeout)
     }
@@ -452,6 +475,10 @@ impl<'a> Work<'a> {
             }
             ConnectionEvent::Stopped(fault) => self.failed(name, &fault.to_string()).await,
             ConnectionEvent::QueueLost => self.failed(name, "the server has deleted our queue").await,
+            // The relay has given up its queue: nothing reaches it any more.
+            ConnectionEvent::NotSent { fault: fault @ TaskFault::Refused { error: ServerError::Auth, .. }, .. } => {
+                self.failed(name, &fault.to_string()).await
+            }
             ConnectionEvent::NotSent { fault, .. } => {
                 self.report.warn(
                     self.ctx,

@@ -44,8 +44,10 @@
 
 mod address;
 mod check;
+mod due;
 mod event;
 mod group;
+mod index;
 mod inputs;
 mod invitation;
 mod journal;

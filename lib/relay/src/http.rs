@@ -34,13 +34,17 @@ const SHOWN: usize = 1_000;
 /// How everything stands.
 #[derive(Debug, Clone)]
 pub struct Page {
-    statuses: Vec<(&'static str, usize)>,
+    pub(crate) statuses: Vec<(&'static str, usize)>,
+    /// Tasks that are under way.
+    pub(crate) under_way: usize,
+    /// Requests of members that wait.
+    pub(crate) joins: usize,
     rows: Vec<Standing>,
     now: Time,
 }
 
 impl Page {
-    pub(crate) fn of(relay: &Relay, now: Time) -> Self {
+    pub(crate) fn of(relay: &Relay, now: Time, under_way: usize, joins: usize) -> Self {
         let mut statuses: BTreeMap<&'static str, usize> =
             ["invited", "link_created", "accepted", "acknowledged_roster", "active", "inactive", "rejected"]
                 .map(|status| (status, 0))
@@ -52,7 +56,7 @@ impl Page {
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
         let rows = services.into_iter().take(SHOWN).map(|service| Standing::of(service, relay)).collect();
-        Page { statuses: statuses.into_iter().collect(), rows, now }
+        Page { statuses: statuses.into_iter().collect(), under_way, joins, rows, now }
     }
 
     /// The services with such a group, or all; at most the newest thousand.
@@ -127,7 +131,7 @@ async fn metrics(Shared(handle): Shared<Handle>) -> Response {
     match look(&handle).await {
         Ok(page) => {
             let text = (CONTENT_TYPE, "text/plain; version=0.0.4");
-            ([text], handle.metrics().render(&page.statuses)).into_response()
+            ([text], handle.metrics().render(&page)).into_response()
         }
         Err(unwell) => unwell,
     }

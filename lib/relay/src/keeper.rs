@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use crate::config::Clock;
 use crate::effects::{Effects, Ran, connection_id};
 use crate::http::Page;
+use crate::joins::Joins;
 use crate::metrics::Metrics;
 use crate::observe::{Done, LinkStep, Observed};
 use crate::service::ServiceError;
@@ -31,8 +32,12 @@ use crate::store::RelayStore;
 const TOGETHER: usize = 256;
 /// The longest sleep: clocks of machines jump.
 const SLEEP: Duration = Duration::from_secs(60);
+/// Tasks that may be under way. Further ones stay due.
+const UNDER_WAY: usize = 512;
 /// Between looks at the size of the log.
 const TRIM_EVERY: Duration = Duration::from_secs(3_600);
+/// New lines of the log after which its size is looked at in any case.
+const TRIM_AFTER: usize = 100_000;
 
 /// What the operator wants, with where to answer once it is durable.
 #[derive(Debug)]
@@ -79,6 +84,9 @@ pub(crate) struct Keeper {
     work: Work,
     after: Vec<After>,
     trimmed: Option<Time>,
+    /// Lines of the log since then.
+    lines_since: usize,
+    joins: Joins,
 }
 
 /// What is under way.
@@ -87,7 +95,7 @@ struct Work {
     running: JoinSet<(TaskId, Ran)>,
     ids: BTreeSet<TaskId>,
     /// Connections that tasks are about.
-    busy: BTreeMap<TaskId, ConnectionName>,
+    busy: BTreeMap<ConnectionName, TaskId>,
     /// Links that the agent is creating.
     awaited: BTreeMap<ConnectionName, TaskId>,
     /// What the agent told of links before it said that it has them.
@@ -132,6 +140,8 @@ impl Keeper {
             work: Work::default(),
             after: Vec::new(),
             trimmed: None,
+            lines_since: 0,
+            joins: Joins::default(),
         }
     }
 
@@ -213,6 +223,7 @@ impl Keeper {
     async fn commit(&mut self) -> Result<(), ServiceError> {
         let changes = self.relay.take_changes();
         let lines = new_lines(&changes);
+        self.lines_since = self.lines_since.saturating_add(lines.len());
         if !changes.is_empty() {
             self.store.commit(changes).await?;
         }
@@ -230,8 +241,9 @@ impl Keeper {
 
     async fn trim(&mut self) -> Result<(), ServiceError> {
         let now = (self.clock)();
-        if self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY) {
-            self.trimmed = Some(now);
+        let is_time = self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY);
+        if is_time || self.lines_since >= TRIM_AFTER {
+            (self.trimmed, self.lines_since) = (Some(now), 0);
             let kept = u64::try_from(self.log_kept.as_millis()).unwrap_or(u64::MAX);
             self.store.trim_log(now.millis().saturating_sub(kept) / 1_000).await?;
         }
@@ -268,17 +280,20 @@ impl Keeper {
 
     fn start_due(&mut self) {
         for id in self.relay.due((self.clock)()) {
+            if self.work.running.len() >= UNDER_WAY {
+                return;
+            }
             if self.work.ids.contains(&id) {
                 continue;
             }
             let mut env = Env { now: (self.clock)(), random: &mut self.random };
             let Some(task) = self.relay.task(&id, &mut env) else { continue };
             let connection = about(&task);
-            if connection.is_some_and(|connection| self.work.busy.values().any(|busy| *busy == connection)) {
+            if connection.is_some_and(|connection| self.work.busy.contains_key(&connection)) {
                 continue;
             }
             self.work.ids.insert(id);
-            self.work.busy.extend(connection.map(|connection| (id, connection)));
+            self.work.busy.extend(connection.map(|connection| (connection, id)));
             let effects = self.effects.clone();
             self.metrics.task(&id);
             self.work.running.spawn(async move { (id, effects.run(task).await) });
@@ -286,7 +301,7 @@ impl Keeper {
     }
 
     fn ran(&mut self, task: TaskId, ran: Ran) {
-        self.work.busy.remove(&task);
+        self.work.busy.retain(|_, busy| *busy != task);
         match ran {
             Ran::Finished(outcome) => self.finish(task, outcome),
             Ran::Awaits(connection) => {
@@ -301,6 +316,9 @@ impl Keeper {
     fn finish(&mut self, task: TaskId, outcome: Outcome) {
         self.work.ids.remove(&task);
         self.work.awaited.retain(|_, awaited| *awaited != task);
+        if let TaskId::DeleteConnection(ConnectionName::Link(service)) = task {
+            self.joins.forget(service);
+        }
         if let TaskId::DeleteConnection(connection) = task {
             // Nobody waits any more for what is deleted.
             self.work.early.remove(&connection);
@@ -372,8 +390,7 @@ impl Keeper {
             Event::Requested(request) if name == ConnectionName::Address => {
                 self.step(|relay, env| relay.requested(request.id, &request.info, env));
             }
-            // Nobody forwards to members yet: the agent keeps what they ask.
-            Event::Requested(_) => self.metrics.joins.add(1),
+            Event::Requested(request) => self.join_asked(name, request.id),
             Event::Info(info) => self.step(|relay, env| relay.informed(&name, &info, env)),
             Event::Connected { .. } => {
                 self.step(|relay, env| relay.connected(&name, env));
@@ -407,10 +424,26 @@ impl Keeper {
         }
     }
 
+    /// Nobody forwards to members yet: the agent keeps what they ask, within bounds.
+    fn join_asked(&mut self, name: ConnectionName, request: u64) {
+        self.metrics.joins.add(1);
+        let ConnectionName::Link(service) = name else { return };
+        if self.joins.take(service, request) {
+            return;
+        }
+        self.metrics.refused_joins.add(1);
+        let agent = self.effects.agent.clone();
+        self.work.small.spawn(async move {
+            // What was not rejected is told again after a restart.
+            let reject = move |link: &mut Connection, _: &mut Env<'_>| link.reject(request);
+            let _ = agent.change(&connection_id(&name), reject).await;
+        });
+    }
+
     /// Whether a task is about to hand this link to the agent.
     fn is_creating(&self, name: &ConnectionName) -> bool {
         let ConnectionName::Link(service) = name else { return false };
-        self.work.busy.contains_key(&TaskId::CreateLink(*service))
+        self.work.busy.get(name) == Some(&TaskId::CreateLink(*service))
     }
 
     /// The link that a task creates exists, or its server refused it.
@@ -426,7 +459,8 @@ impl Keeper {
     fn ordered(&mut self, order: Order) {
         match order {
             Order::Look(asker) => {
-                let page = Page::of(&self.relay, (self.clock)());
+                let under_way = self.work.running.len();
+                let page = Page::of(&self.relay, (self.clock)(), under_way, self.joins.count());
                 let _ = asker.send(page);
             }
             Order::Change(command, selector, asker) => {

@@ -30,6 +30,7 @@ pub mod control;
 mod effects;
 mod format;
 pub mod http;
+mod joins;
 mod keeper;
 pub mod links;
 mod metrics;

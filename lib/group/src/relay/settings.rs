@@ -73,6 +73,12 @@ pub struct RelaySettings {
     pub max_services: usize,
     /// How many invitations to one group may wait to be listed: anybody who knows the group link can send them.
     pub max_unlisted: usize,
+    /// How many services may wait to be listed in all.
+    pub max_unlisted_services: usize,
+    /// How many services that are over are remembered.
+    pub max_remembered: usize,
+    /// How many group links may wait to be read.
+    pub max_unread: usize,
     /// How many refusals and tests may wait for their peers.
     pub max_transient: usize,
     /// Whether somebody is asked about every invitation.
@@ -81,8 +87,12 @@ pub struct RelaySettings {
     pub admit_unlisted: bool,
     /// Where groups are shown as web pages.
     pub web_domain: Option<String>,
-    /// How many group links are read at a time for new invitations.
+    /// How many group links are read at a time for new invitations, and how many relay links are created.
     pub workers: usize,
+    /// How many group links are looked at at a time in which the relay may be listed.
+    pub max_checks: usize,
+    /// How many of either may be at one server.
+    pub max_reads_per_server: usize,
     /// Between looks at a group link.
     pub check_interval: Duration,
     /// How long a service that was accepted waits to be listed.
@@ -105,11 +115,16 @@ impl RelaySettings {
             max_image: 32_768,
             max_services: 10_000,
             max_unlisted: 4,
+            max_unlisted_services: 1_000,
+            max_remembered: 10_000,
+            max_unread: 250,
             max_transient: 1_000,
             ask_policy: false,
             admit_unlisted: true,
             web_domain: None,
-            workers: 4,
+            workers: 16,
+            max_checks: 64,
+            max_reads_per_server: 8,
             check_interval: Duration::from_secs(15 * MINUTE),
             listing_patience: Duration::from_secs(7 * DAY),
             missing_patience: Duration::from_secs(DAY),
