@@ -129,7 +129,7 @@ fn is_colored(color: Color) -> bool {
 }
 
 /// Text from outside must not command the terminal: control and direction characters are shown as escapes.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let commands = c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

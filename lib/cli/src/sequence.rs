@@ -5,6 +5,19 @@
 //! after it was told ([`Step::tells`](crate::Step::tells), [`Step::hears`](crate::Step::hears)). What is still open is
 //! decided by the order of the parties: each goes on until it has to wait. Two runs in which everybody does the same give
 //! the same sequence.
+//!
+//! What is to be shown of a sequence is a [`Drawing`], which can be given as [`text`], as a [`mermaid`] diagram, and as an
+//! [`svg`] picture.
+
+mod drawing;
+mod mermaid;
+mod svg;
+mod text;
+
+pub use drawing::{Drawing, Line, Way};
+pub use mermaid::mermaid;
+pub use svg::svg;
+pub use text::text;
 
 use std::collections::HashMap;
 
@@ -22,6 +35,8 @@ const MAX_LINES: usize = 1_000_000;
 pub struct RecordedStep {
     r#type: String,
     v: u32,
+    /// When, in milliseconds since 1970, by the clock of whoever acted.
+    pub at: Option<u64>,
     /// The tool that took it.
     pub tool: String,
     /// Who acted.
@@ -77,9 +92,29 @@ impl Record {
     /// Reads what `--trace` wrote.
     pub fn read(party: &str, bytes: &[u8]) -> Result<Self, Error> {
         let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-        let read = |(index, line)| step(line).map_err(|error| error.at(format!("{party}, line {}", number(index))));
-        let steps = lines.take(MAX_LINES).map(read).collect::<Result<_, _>>()?;
+        let read = |(index, line)| {
+            let read =
+                if index < MAX_LINES { step(line) } else { Err(malformed(format!("more than {MAX_LINES} lines"))) };
+            read.map_err(|error| error.at(format!("{party}, line {}", number(index))))
+        };
+        let steps = lines.map(read).collect::<Result<_, _>>()?;
         Ok(Record { party: party.to_owned(), steps })
+    }
+
+    /// A record for each of those who acted, called as they call themselves: tools of a pipeline share one file.
+    pub fn by_who(self) -> Vec<Record> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut places = HashMap::new();
+        for step in self.steps {
+            let place = *places.entry(step.who.clone()).or_insert_with(|| {
+                records.push(Record { party: step.who.clone(), steps: Vec::new() });
+                records.len().saturating_sub(1)
+            });
+            if let Some(record) = records.get_mut(place) {
+                record.steps.push(step);
+            }
+        }
+        records
     }
 }
 
@@ -87,9 +122,13 @@ fn number(index: usize) -> usize {
     index.saturating_add(1)
 }
 
+fn malformed(message: String) -> Error {
+    Error::new(Code::JsonMalformed, message)
+}
+
 fn step(line: &[u8]) -> Result<RecordedStep, Error> {
     if line.len() > MAX_LINE {
-        return Err(Error::new(Code::JsonMalformed, format!("longer than {MAX_LINE} bytes")));
+        return Err(malformed(format!("longer than {MAX_LINE} bytes")));
     }
     let step: RecordedStep = serde_json::from_slice(line).or_error(Code::FieldInvalid)?;
     if (step.r#type.as_str(), step.v) != ("step", 1) {

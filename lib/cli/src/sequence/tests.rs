@@ -67,3 +67,22 @@ fn nothing_but_steps_is_read() {
     assert_eq!(Record::read("owner", b"\n\n").unwrap().steps, []);
     assert!(merge(&[]).is_empty());
 }
+
+#[test]
+fn a_file_that_several_write_to_is_a_record_of_each() {
+    let line =
+        |who: &str, name: &str| format!(r#"{{"type":"step","v":1,"at":5,"tool":"t","who":"{who}","step":"{name}"}}"#);
+    let lines = [line("owner", "a"), line("reader", "b"), line("owner", "c")].join("\n");
+    let records = Record::read("all.jsonl", lines.as_bytes()).unwrap().by_who();
+    let names = |record: &Record| record.steps.iter().map(|step| step.name.clone()).collect::<String>();
+    let found: Vec<_> = records.iter().map(|record| (record.party.as_str(), names(record))).collect();
+    assert_eq!(found, [("owner", "ac".to_owned()), ("reader", "b".to_owned())]);
+}
+
+#[test]
+fn a_record_that_is_too_long_is_refused_rather_than_cut() {
+    let mut lines = "\n".repeat(MAX_LINES);
+    assert_eq!(Record::read("owner", lines.as_bytes()).unwrap().steps, []);
+    lines.push_str(r#"{"type":"step","v":1,"tool":"t","who":"w","step":"s"}"#);
+    assert_eq!(Record::read("owner", lines.as_bytes()).unwrap_err().code(), Code::JsonMalformed);
+}
