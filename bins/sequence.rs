@@ -3,9 +3,18 @@
 //! [`cli::sequence`] puts records together; here stands which of the recorded steps are steps of the protocol, what they are
 //! called, and which number they have in the documents of the protocol's authors.
 
-use std::fmt::Write as _;
+use std::collections::{HashMap, HashSet};
 
-use cli::sequence::{Placed, Record, RecordedStep, merge};
+use cli::Error;
+use cli::sequence::{Drawing, Line, Placed, Record, RecordedStep, Way, merge};
+use smp::address::ServerAddress;
+
+/// What a server records.
+const SERVER_ANSWER: &str = "smp_answer";
+/// How the names of commands to servers begin.
+const COMMAND: &str = "smp_";
+/// That a message came.
+const CHAT_RECEIVE: &str = "chat_receive";
 
 /// Steps that are shown: their name, the note that tells them apart, the command to a server that they are made of, and
 /// words.
@@ -88,42 +97,92 @@ pub const REMOVING_UNTOLD: Numbering = &[
     ("4a", "relay_link_delete", ""),
 ];
 
-/// The sequence as text, a line for each step. `servers` are the records of servers: whatever they are asked is shown with
-/// whether they answered.
-pub fn text(numbering: Numbering, parties: &[Record], servers: &[Record]) -> String {
-    let shown: Vec<Record> = parties.iter().map(shown).collect();
-    let mut text = String::new();
-    for placed in merge(&shown) {
-        let Some((_, note, command, words)) = known(placed.step) else { continue };
-        let number = number(numbering, placed.step, note);
-        line(&mut text, number, &from_to(&placed, servers), &described(placed.step, words));
-        if !command.is_empty() {
-            let answer = answer(&placed, command, parties, servers);
-            line(&mut text, "", &answer, "");
-        }
+/// Which steps are drawn, and how they are numbered.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The numbers of steps.
+    pub numbering: Numbering,
+    /// Whether everything that was recorded is drawn, not only the steps of the protocol.
+    pub all: bool,
+    /// Whether it is told when things happened.
+    pub times: bool,
+    /// Names of steps; with any, others are left out.
+    pub only: Vec<String>,
+    /// What steps may be about; with any, steps that are about something else are left out.
+    pub about: Vec<String>,
+}
+
+/// What records of parties and servers say together. Answers of servers are drawn where the server recorded them.
+pub fn drawing(view: &View, records: &[Record]) -> Result<Drawing, Error> {
+    let (servers, parties): (Vec<_>, Vec<_>) = records.iter().partition(|record| is_server(record));
+    let (servers, parties) = if parties.is_empty() { (parties, servers) } else { (servers, parties) };
+    let cast = Cast::of(&parties, &servers);
+    let shown: Vec<Record> =
+        parties.into_iter().map(|record| if view.all { record.clone() } else { protocol_steps(record) }).collect();
+    let mut lines = Vec::new();
+    for placed in merge(&shown).iter().filter(|placed| view.draws(placed.step)) {
+        lines.push(cast.line(view, placed));
+        lines.extend(cast.answer(view, placed));
     }
-    text
+    Drawing::new(records.iter().map(|record| record.party.clone()), lines)
 }
 
-fn line(text: &mut String, number: &str, who: &str, what: &str) {
-    let mut line = format!("{number:<4} {who:<20} {what}");
-    line.truncate(line.trim_end().len());
-    // Writing into text cannot fail.
-    let _ = writeln!(text, "{line}");
+fn is_server(record: &Record) -> bool {
+    !record.steps.is_empty() && record.steps.iter().all(|step| step.name == SERVER_ANSWER)
 }
 
-/// The steps of a record that are steps of the protocol, each once. Looks that find nothing new are none.
-fn shown(record: &Record) -> Record {
+impl View {
+    fn draws(&self, step: &RecordedStep) -> bool {
+        let known = self.all || known(step).is_some();
+        let named = self.only.is_empty() || self.only.contains(&step.name);
+        let about = subject(step).is_none_or(|subject| self.about.iter().any(|about| about == subject));
+        known && named && (self.about.is_empty() || about)
+    }
+}
+
+/// What a step is about: what its record says, or else whom it concerns, servers apart.
+fn subject(step: &RecordedStep) -> Option<&str> {
+    match (step.about.as_str(), step.to.as_str()) {
+        ("", "") => None,
+        ("", to) => server_address(to).is_none().then_some(to),
+        (about, _) => Some(about),
+    }
+}
+
+fn server_address(text: &str) -> Option<ServerAddress> {
+    text.parse().ok()
+}
+
+/// How a party is called that did not record anything: servers by host and port.
+pub fn called(who: &str) -> String {
+    match server_address(who) {
+        Some(address) => format!("{}:{}", address.first_host(), address.port_or_default()),
+        None => who.to_owned(),
+    }
+}
+
+/// The steps of a record that are steps of the protocol, each once, and whatever was heard. Looks that find nothing new
+/// are none. Steps that are made of a command hear its answer.
+fn protocol_steps(record: &Record) -> Record {
     let mut steps: Vec<RecordedStep> = Vec::new();
-    for step in record.steps.iter().filter(|step| step.name == "chat_receive" || known(step).is_some()) {
-        let repeats = |before: &RecordedStep| before.name == step.name && before.tells == step.tells;
-        if !step.tells.is_empty() && steps.iter().any(repeats) {
+    let (mut told, mut asked) = (HashSet::new(), HashMap::new());
+    for step in &record.steps {
+        let known = known(step);
+        if known.is_none() && step.name != CHAT_RECEIVE {
+            asked.insert((step.name.as_str(), step.to.as_str()), step.hears.clone());
+            continue;
+        }
+        if !step.tells.is_empty() && !told.insert((&step.name, &step.tells)) {
             continue;
         }
         if steps.last().is_some_and(|last| last.name == "group_link_look") && step.name != "listing_check" {
             steps.pop();
         }
-        steps.push(step.clone());
+        let mut step = step.clone();
+        if let Some((_, _, command, _)) = known.filter(|(_, _, command, _)| !command.is_empty()) {
+            step.hears = asked.get(&(command, step.to.as_str())).cloned().unwrap_or_default();
+        }
+        steps.push(step);
     }
     steps.pop_if(|last| last.name == "group_link_look");
     Record { party: record.party.clone(), steps }
@@ -135,45 +194,110 @@ fn known(step: &RecordedStep) -> Option<Known> {
     STEPS.iter().find(|(name, note, ..)| step.name == *name && (note.is_empty() || step.note == *note)).copied()
 }
 
+/// Who took part, by the names under which others know them, and what servers answered.
+struct Cast<'a> {
+    /// Parties by name. As others call them by what they are, also by that, where it means one of them only.
+    parties: HashMap<&'a str, &'a str>,
+    /// Servers by address.
+    servers: HashMap<&'a str, &'a str>,
+    /// Answers by their names in traces.
+    answers: HashMap<&'a str, &'a RecordedStep>,
+}
+
+impl<'a> Cast<'a> {
+    fn of(parties: &[&'a Record], servers: &[&'a Record]) -> Self {
+        let whos = |record: &&'a Record| {
+            let whos: HashSet<&str> = record.steps.iter().map(|step| step.who.as_str()).collect();
+            let party = record.party.as_str();
+            whos.into_iter().map(move |who| (who, party))
+        };
+        let mut meant: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (who, party) in parties.iter().flat_map(whos) {
+            meant.entry(who).or_default().push(party);
+        }
+        let alone = meant.into_iter().filter_map(|(who, parties)| match parties.as_slice() {
+            [party] => Some((who, *party)),
+            _ => None,
+        });
+        let names = parties.iter().map(|record| (record.party.as_str(), record.party.as_str()));
+        let answers = servers.iter().flat_map(|record| &record.steps).map(|step| (step.tells.as_str(), step));
+        Cast {
+            parties: alone.chain(names).collect(),
+            servers: servers.iter().flat_map(whos).collect(),
+            answers: answers.filter(|(name, _)| !name.is_empty()).collect(),
+        }
+    }
+
+    fn line(&self, view: &View, placed: &Placed<'_>) -> Line {
+        let step = placed.step;
+        let note = known(step).map_or("", |(_, note, ..)| note);
+        Line {
+            number: number(view.numbering, step, note).to_owned(),
+            at: step.at.filter(|_| view.times),
+            who: placed.party.to_owned(),
+            way: self.way(view, placed),
+            what: described(step),
+            failed: has_failed(step),
+        }
+    }
+
+    /// Whom a step concerns. What is known not to have been heard is lost.
+    fn way(&self, view: &View, placed: &Placed<'_>) -> Way {
+        let (step, to) = (placed.step, placed.step.to.as_str());
+        let stands_alone = match known(step) {
+            // The commands that it is made of are drawn already.
+            Some((_, _, command, _)) if view.all && !command.is_empty() => true,
+            _ => to.is_empty() || matches!(step.name.as_str(), CHAT_RECEIVE | "relay_status"),
+        };
+        match placed.heard_by {
+            _ if stands_alone => Way::Alone,
+            Some(other) => Way::To(other.to_owned()),
+            None => match (self.servers.get(to), self.parties.get(to)) {
+                (Some(server), _) => Way::To((*server).to_owned()),
+                (None, Some(party)) if !step.tells.is_empty() => Way::Lost((*party).to_owned()),
+                (None, party) => Way::To(party.map_or_else(|| called(to), |party| (*party).to_owned())),
+            },
+        }
+    }
+
+    /// Whether the server's record says that it answered.
+    fn answer(&self, view: &View, placed: &Placed<'_>) -> Option<Line> {
+        let step = placed.step;
+        let asks = if view.all {
+            step.name.starts_with(COMMAND) && !step.hears.is_empty()
+        } else {
+            known(step).is_some_and(|(_, _, command, _)| !command.is_empty())
+        };
+        let server = (*self.servers.get(step.to.as_str()).filter(|_| asks)?).to_owned();
+        let answer = self.answers.get(step.hears.as_str());
+        let what = answer.map_or(String::new(), |answer| match (view.all, has_failed(answer)) {
+            (true, _) => described(answer),
+            (false, true) => answer.outcome.clone(),
+            (false, false) => String::new(),
+        });
+        Some(Line {
+            number: String::new(),
+            at: None,
+            who: placed.party.to_owned(),
+            way: if answer.is_some() { Way::Answered(server) } else { Way::Unanswered(server) },
+            what,
+            failed: answer.is_some_and(|answer| has_failed(answer)),
+        })
+    }
+}
+
 fn number(numbering: Numbering, step: &RecordedStep, note: &str) -> &'static str {
     let same = |(_, name, of): &&(&str, &str, &str)| step.name == *name && note == *of;
     numbering.iter().find(same).map_or("", |(number, ..)| number)
 }
 
-/// Who acts, and whom that concerns. What nobody heard is crossed out.
-fn from_to(placed: &Placed<'_>, servers: &[Record]) -> String {
-    let party = placed.party;
-    match (placed.heard_by, placed.step.to.as_str()) {
-        _ if placed.step.name == "relay_status" => party.to_owned(),
-        (Some(other), _) => format!("{party} -> {other}"),
-        (None, "") => party.to_owned(),
-        (None, to) => match server(to, servers) {
-            Some(server) => format!("{party} -> {server}"),
-            None => format!("{party} -x {to}"),
-        },
-    }
+fn has_failed(step: &RecordedStep) -> bool {
+    !step.outcome.is_empty() && step.outcome != "ok"
 }
 
-fn server<'a>(address: &str, servers: &'a [Record]) -> Option<&'a str> {
-    let is_of = |record: &&Record| record.steps.iter().any(|step| step.who == address);
-    servers.iter().find(is_of).map(|record| record.party.as_str())
-}
-
-/// Whether the server's record says that it answered the last such command before this step.
-fn answer(placed: &Placed<'_>, command: &str, parties: &[Record], servers: &[Record]) -> String {
-    let record = parties.iter().find(|record| record.party == placed.party);
-    let before = record.into_iter().flat_map(|record| &record.steps).take_while(|step| *step != placed.step);
-    let asked = before.filter(|step| step.name == command && step.to == placed.step.to).last();
-    let answers = |step: &RecordedStep| asked.is_some_and(|asked| asked.hears == step.tells && step.outcome == "ok");
-    let answered = servers.iter().find(|record| record.steps.iter().any(answers));
-    match answered {
-        Some(server) => format!("{} <- {}", placed.party, server.party),
-        None => format!("{} x- {}", placed.party, server(&placed.step.to, servers).unwrap_or("server")),
-    }
-}
-
-fn described(step: &RecordedStep, words: &str) -> String {
-    let failed = if step.outcome == "ok" { String::new() } else { format!(" ({})", step.outcome) };
+fn described(step: &RecordedStep) -> String {
+    let failed = if has_failed(step) { format!(" ({})", step.outcome) } else { String::new() };
+    let Some((.., words)) = known(step) else { return recorded(step) + &failed };
     match step.name.as_str() {
         "relay_status" if step.to.is_empty() => format!("own status: {}{failed}", step.note),
         "relay_status" => format!("status of {}: {}{failed}", step.to, step.note),
@@ -182,4 +306,11 @@ fn described(step: &RecordedStep, words: &str) -> String {
         "listing_check" => format!("{words}: {}{failed}", step.note),
         _ => format!("{words}{failed}"),
     }
+}
+
+/// A step without words of its own, as it stands in the record.
+fn recorded(step: &RecordedStep) -> String {
+    let bytes = step.bytes.map(|bytes| format!("{bytes} bytes"));
+    let more = [bytes.as_deref(), Some(step.note.as_str())].into_iter().flatten().filter(|more| !more.is_empty());
+    std::iter::once(step.name.as_str()).chain(more).collect::<Vec<_>>().join(", ")
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use cli::sequence::Record;
-use grp::sequence::{self, ADDING, ADDING_BEFORE, REMOVING, REMOVING_UNTOLD};
+use grp::sequence::{self, ADDING, ADDING_BEFORE, REMOVING, REMOVING_UNTOLD, View};
 use tempfile::TempDir;
 
 /// A run that takes longer hangs.
@@ -58,15 +58,16 @@ fn recorded_runs_are_the_diagrams() {
         let bytes = fs::read(place.path().join(file)).unwrap();
         Record::read(party, &bytes).unwrap()
     };
-    let servers = [record("server.jsonl", "server")];
+    let server = record("server.jsonl", "server");
     for (run, parties, file, numbering, numbers) in [
         ("added", ["owner", "Ray"], "relay-added", ADDING, "1-2 2-3 4 5 6 7 8 9 10 11 12 13 M M"),
         ("added", ["owner", "Ray"], "relay-added-12-steps", ADDING_BEFORE, "1 3 2 4 5 6 7 8 9 10 11 12"),
         ("removed", ["owner", "Ray"], "relay-removed", REMOVING, "1a 1b 2a"),
         ("untold", ["owner", "Rob"], "relay-removed-untold", REMOVING_UNTOLD, "1b 2 3 4a"),
     ] {
-        let records = parties.map(|party| record(&format!("{run}-{party}.jsonl"), party));
-        let text = sequence::text(numbering, &records, &servers);
+        let [one, other] = parties.map(|party| record(&format!("{run}-{party}.jsonl"), party));
+        let view = View { numbering, ..View::default() };
+        let text = cli::sequence::text(&sequence::drawing(&view, &[one, other, server.clone()]).unwrap());
         let found: Vec<&str> =
             text.lines().filter_map(|line| line.split(' ').next()).filter(|s| !s.is_empty()).collect();
         failures.check(&format!("{file} has every step once, in order: {found:?}"), found.join(" ") == numbers);

@@ -51,6 +51,7 @@ codes! {
     LinkNotWritten      Done        "link_not_written"      "a link does not say yet what it is to say";
     LinkWithheld        Done        "link_withheld"         "a server does not return the link data that it confirmed";
     LinkReplayed        Done        "link_replayed"         "the server of a link returns what it said before";
+    NothingToDraw       Done        "nothing_to_draw"       "records hold no step of those that were to be shown";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

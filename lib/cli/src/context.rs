@@ -191,6 +191,14 @@ impl Context {
         }
     }
 
+    /// Reads what some run wrote with `--trace`; `-` is stdin.
+    pub fn trace_file(&mut self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+        match named_file(Some(path)) {
+            Some(path) => file::read(path, json::MAX_STATE),
+            None => self.stdin_up_to("a trace", json::MAX_STATE),
+        }
+    }
+
     /// Reads what is no document, such as a message to send, from stdin to its end.
     pub fn bytes(&mut self, purpose: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.stdin(purpose)
@@ -204,8 +212,12 @@ impl Context {
 
     /// Reads stdin to its end.
     fn stdin(&mut self, purpose: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.stdin_up_to(purpose, json::MAX_SIZE)
+    }
+
+    fn stdin_up_to(&mut self, purpose: &str, limit: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.take_stdin(purpose)?;
-        file::read_from(std::io::stdin().lock(), json::MAX_SIZE, "stdin")
+        file::read_from(std::io::stdin().lock(), limit, "stdin")
     }
 
     /// stdin is read once, for one purpose, and never from a terminal.
