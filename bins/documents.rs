@@ -2,7 +2,8 @@
 
 use cli::Document;
 use group::document::{
-    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument,
+    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, MemberDocument, OwnerDocument,
+    VerifiedLinkDocument,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,8 @@ documents! {
     Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
     /// A group with its link.
     Group(GroupDocument) "group" GroupDocument::SECRETS;
-    /// What an owner knows of a group.
-    GroupStatus(GroupStatusDocument) "group_status" &[];
+    /// A group as one of its members keeps it.
+    Member(MemberDocument) "member" MemberDocument::SECRETS;
     /// A group, whole or its public part, read for its link only.
     GroupSeen(LinkOfDocument) "group" &[];
     /// A verified link, read for the link only: whoever acts on it verifies again.
@@ -38,4 +39,19 @@ documents! {
     VerifiedLink(VerifiedLinkDocument) "verified_link" &[];
     /// What was checked of a link that is not verified.
     LinkReport(LinkReportDocument) "link_report" &[];
+}
+
+/// What an owner knows of a group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct GroupStatus(pub GroupStatusDocument);
+
+impl Document for GroupStatus {
+    const TYPE: &'static str = "group_status";
+    const V: u32 = 1;
+
+    fn table(&self) -> Option<String> {
+        Some(self.0.table())
+    }
 }

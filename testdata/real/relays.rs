@@ -18,22 +18,23 @@ const KILLS: u64 = 12;
 const MOMENT: u64 = 400;
 
 /// A relay as a process.
-struct Relay {
+pub(crate) struct Relay {
     name: &'static str,
     flags: &'static str,
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Relay {
-    async fn start(world: &World, name: &'static str) -> Self {
+    /// Starts it in a folder of its name, with a trace there.
+    pub(crate) async fn start(world: &World, name: &'static str) -> Self {
         Relay::start_with(world, name, "").await
     }
 
     async fn start_with(world: &World, name: &'static str, flags: &'static str) -> Self {
         let folder = world.path(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let line = format!("relay-serve --server {} --name {name} --quiet {flags}", world.address());
+        let line = format!("relay-serve --server {} --name {name} --trace trace --quiet {flags}", world.address());
         let mut command = world.command(&line);
         let mut child = command.current_dir(folder).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -52,7 +53,7 @@ impl Relay {
     }
 
     /// What the relay's log says, one object for each line.
-    async fn log(&self, world: &World) -> Vec<Value> {
+    pub(crate) async fn log(&self, world: &World) -> Vec<Value> {
         let command = world.command(&format!("relay-log --control {}/relay.sock", self.name));
         let output = world.attempt(command, "", None).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -68,7 +69,8 @@ async fn create_group(world: &World, file: &str) {
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
 }
 
-async fn run(world: &World, line: &str) -> Value {
+/// Runs a program to its end.
+pub(crate) async fn run(world: &World, line: &str) -> Value {
     let output = world.attempt(world.command(line), "", None).await.unwrap();
     assert!(output.status.success(), "{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -241,8 +243,8 @@ async fn chat_35_thirty_kills_of_owner_and_relay_leave_one_service_and_one_link_
     assert_eq!(active, SERVED);
 
     let log = relay.log(&world).await;
-    let reasons = log.iter().filter(|line| line["status"] == "rejected");
-    assert!(reasons.clone().all(|line| line["reason"]["refused"] == "capacity"), "{:?}", reasons.last());
+    let mut reasons = log.iter().filter(|line| line["status"] == "rejected");
+    assert!(reasons.clone().all(|line| line["reason"]["refused"] == "capacity"), "{:?}", reasons.next_back());
     let planned = log.iter().filter(|line| line["event"] == "link_planned").count();
     let invited = log.iter().filter(|line| line["event"] == "invited").count();
     assert_eq!((planned, invited), (SERVED, groups.len()), "nothing was begun twice");

@@ -19,20 +19,23 @@ mod chain;
 pub(crate) mod derive;
 mod header;
 mod kem;
+mod message_key;
 mod skipped;
 pub(crate) mod stored;
 
 use std::fmt;
 
 use codec::{Malformed, VersionRange};
-use crypto::aead;
 use crypto::hash::sha256;
 use crypto::kem::KemSharedSecret;
 
-use self::chain::{BodyKey, ChainKey, ReceivingChain, SendingChain};
+use self::chain::{ChainKey, ReceivingChain, SendingChain};
 use self::derive::{Agreed, Key, RootTurn};
 use self::header::{EncryptedMessage, Header};
 pub(crate) use self::kem::KemState;
+pub use self::message_key::MessageKey;
+use self::message_key::check_size;
+pub(crate) use self::message_key::{BareKey, Heading};
 use self::skipped::SkippedKeys;
 pub use self::stored::{StoredError, StoredRatchet};
 use crate::key_source::{KeyPair, KeySource};
@@ -42,8 +45,6 @@ use crate::version::RATCHET_KEM;
 pub const MAX_SKIP: u32 = 512;
 /// Length of what both sides bind every message to: a public key of each.
 pub(crate) const ASSOCIATED: usize = 112;
-/// What padding adds to a plaintext at least.
-const PAD_LENGTH: usize = 2;
 
 /// What this side wants of post-quantum encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,16 +166,6 @@ pub(crate) struct Touched {
     pub(crate) skipped: bool,
 }
 
-/// The key of one message to send, its header already encrypted. Sealing uses it up.
-///
-/// It can be stored in place of the ciphertext, together with the plaintext it is for and never for another.
-pub struct MessageKey {
-    version: u16,
-    body: BodyKey,
-    associated: [u8; ASSOCIATED],
-    header: Vec<u8>,
-}
-
 /// What an agreement decides for either side.
 pub(crate) struct Start {
     pub(crate) versions: VersionRange,
@@ -270,30 +261,45 @@ impl Ratchet {
 
     /// The key of the next message. The chain has moved on: no other message will get this key.
     pub fn next_key(&mut self, request: Option<Pq>) -> Result<MessageKey, RatchetError> {
-        let session = &self.session;
-        let version = session.current;
-        let pq = request.unwrap_or(session.pq);
-        let large_headers = session.large_headers || version >= RATCHET_KEM && pq.is_on();
-        let max = session.max.max(version).max(if request == Some(Pq::On) { RATCHET_KEM } else { 0 });
-        let turn = self.sending.chain.turn();
-        let header = Header {
-            max,
-            key: session.own_key.public,
-            kem: session.kem.offer(),
-            previous: self.sending.previous,
-            number: self.sending.next,
-        };
-        let (key, iv) = (&self.sending.header_key, &turn.header_iv);
-        let header = header.seal(version, large_headers, key, iv, &session.associated)?;
-        let associated = session.associated;
-        let next = self.sending.next.checked_add(1).ok_or(RatchetError::Exhausted)?;
+        let heading = self.heading();
+        self.next_bare_key(request)?.complete(heading)
+    }
 
+    /// The key of the next message, without its header.
+    pub(crate) fn next_bare_key(&mut self, request: Option<Pq>) -> Result<BareKey, RatchetError> {
+        let session = &mut self.session;
+        let number = self.sending.next;
+        let next = number.checked_add(1).ok_or(RatchetError::Exhausted)?;
+        let turn = self.sending.chain.turn();
         self.sending.chain = turn.next;
         self.sending.next = next;
-        self.session.large_headers = large_headers;
-        self.session.pq = pq;
-        self.session.max = max;
-        Ok(MessageKey { version, body: turn.body, associated, header })
+        session.pq = request.unwrap_or(session.pq);
+        session.large_headers |= session.current >= RATCHET_KEM && session.pq.is_on();
+        session.max = session.max.max(session.current).max(if request == Some(Pq::On) { RATCHET_KEM } else { 0 });
+        Ok(BareKey {
+            version: session.current,
+            body: turn.body,
+            max: session.max,
+            large: session.large_headers,
+            number,
+            header_iv: turn.header_iv,
+        })
+    }
+
+    /// What all headers of the chain that we send with have in common.
+    pub(crate) fn heading(&self) -> Heading {
+        Heading {
+            associated: self.session.associated,
+            header_key: self.sending.header_key.clone(),
+            public: self.session.own_key.public,
+            kem: self.session.kem.offer(),
+            previous: self.sending.previous,
+        }
+    }
+
+    /// Whether the chain that we send with still is the one with this heading.
+    pub(crate) fn sends_with(&self, heading: &Heading) -> bool {
+        self.sending.header_key == heading.header_key
     }
 
     /// Receives a message, in whatever order they come.
@@ -423,12 +429,6 @@ impl fmt::Debug for Ratchet {
     }
 }
 
-impl fmt::Debug for MessageKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MessageKey(…)")
-    }
-}
-
 /// The chain a received message belongs to.
 enum Place {
     Current,
@@ -518,35 +518,4 @@ impl Session {
     fn raised_version(&self, header: &Header) -> u16 {
         self.current.max(header.max.min(self.max))
     }
-}
-
-impl MessageKey {
-    /// The message: its header and the plaintext padded to `size` bytes.
-    pub fn seal(self, plaintext: &[u8], size: usize) -> Result<Vec<u8>, RatchetError> {
-        let mut out = Vec::with_capacity(self.message_length(size));
-        self.seal_into(plaintext, size, &mut out)?;
-        Ok(out)
-    }
-
-    /// Appends the message to `out`.
-    pub(crate) fn seal_into(self, plaintext: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), RatchetError> {
-        check_size(plaintext, size)?;
-        let associated = [self.associated.as_slice(), &self.header].concat();
-        header::put_length(out, self.version, &self.header);
-        let (key, iv) = (self.body.key.expose(), &self.body.iv);
-        aead::seal_padded_into(key, iv, &associated, plaintext, size, out).map_err(|_| RatchetError::Library)
-    }
-
-    /// How long the message will be.
-    fn message_length(&self, size: usize) -> usize {
-        size.saturating_add(self.header.len()).saturating_add(2 + aead::TAG)
-    }
-}
-
-fn check_size(plaintext: &[u8], size: usize) -> Result<(), RatchetError> {
-    let length = plaintext.len();
-    if length > crypto::pad::MAX_MESSAGE || length.saturating_add(PAD_LENGTH) > size {
-        return Err(RatchetError::TooLarge { length, size });
-    }
-    Ok(())
 }

@@ -27,13 +27,15 @@ pub fn seal_padded_into(
     size: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let padded = pad::pad(message, size)?;
     let start = out.len();
-    out.resize(start.saturating_add(TAG).saturating_add(size), 0);
-    let sealed = out.get_mut(start..).and_then(|sealed| sealed.split_first_chunk_mut::<TAG>());
-    let outcome = sealed
-        .ok_or(Error::Library)
-        .and_then(|(tag, ciphertext)| seal(key, iv, associated, &padded, ciphertext, tag).map_err(|_| Error::Library));
+    out.reserve(size.saturating_add(TAG));
+    out.resize(start.saturating_add(TAG), 0);
+    let padded = pad::pad_into(out, message, size);
+    let parts = out.get_mut(start..).and_then(|sealed| sealed.split_first_chunk_mut::<TAG>());
+    let outcome = padded.and_then(|()| {
+        let (tag, text) = parts.ok_or(Error::Library)?;
+        seal(key, iv, associated, text, tag).map_err(|_| Error::Library)
+    });
     if outcome.is_err() {
         out.truncate(start);
     }
@@ -48,9 +50,8 @@ pub fn seal_padded(
     message: &[u8],
     size: usize,
 ) -> Result<Sealed, Error> {
-    let padded = pad::pad(message, size)?;
-    let mut sealed = Sealed { ciphertext: vec![0; size], tag: [0; TAG] };
-    seal(key, iv, associated, &padded, &mut sealed.ciphertext, &mut sealed.tag).map_err(|_| Error::Library)?;
+    let mut sealed = Sealed { ciphertext: pad::pad(message, size)?, tag: [0; TAG] };
+    seal(key, iv, associated, &mut sealed.ciphertext, &mut sealed.tag).map_err(|_| Error::Library)?;
     Ok(sealed)
 }
 
@@ -69,21 +70,14 @@ pub fn open_padded(
 
 type OpenSsl<T> = Result<T, openssl::error::ErrorStack>;
 
-/// `out` is as long as `plain`.
-fn seal(
-    key: &[u8; 32],
-    iv: &[u8; 16],
-    associated: &[u8],
-    plain: &[u8],
-    out: &mut [u8],
-    tag: &mut [u8; TAG],
-) -> OpenSsl<()> {
+/// Encrypts `text` where it stands.
+fn seal(key: &[u8; 32], iv: &[u8; 16], associated: &[u8], text: &mut [u8], tag: &mut [u8; TAG]) -> OpenSsl<()> {
     let mut context = CipherCtx::new()?;
     context.encrypt_init(Some(Cipher::aes_256_gcm()), None, None)?;
     context.set_iv_length(iv.len())?;
     context.encrypt_init(None, Some(key), Some(iv))?;
     context.cipher_update(associated, None)?;
-    context.cipher_update(plain, Some(out))?;
+    context.cipher_update_inplace(text, text.len())?;
     context.cipher_final(&mut [])?;
     context.tag(tag)
 }

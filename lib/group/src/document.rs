@@ -9,8 +9,10 @@
 mod connections;
 mod group;
 mod group_status;
+mod member;
 mod owner;
 mod relay_record;
+mod status_table;
 mod verified_link;
 
 pub use connections::ConnectionRecords;
@@ -18,6 +20,9 @@ pub use group::{
     GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, RelayStatusDocument};
+pub use member::{
+    AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
+};
 pub use owner::OwnerDocument;
 pub use relay_record::{
     DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,

@@ -52,6 +52,7 @@ mod inputs;
 mod invitation;
 mod journal;
 mod link;
+pub mod members;
 mod name;
 mod operator;
 mod record;

@@ -119,6 +119,11 @@ impl PayloadWriter {
         PayloadWriter { blocks, sealer }
     }
 
+    /// Takes memory for so many bytes at once.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.blocks.queue().reserve(bytes);
+    }
+
     /// Queues a payload; [`flush`](Self::flush) sends it. What is queued must be sent, in this order.
     pub fn queue(&mut self, payload: &[u8]) -> Result<(), TooLarge> {
         self.sealer.seal(payload, self.blocks.queue())

@@ -19,11 +19,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use group::relay::{Relay, Service, Status};
+use group::relay::{GroupSelector, Relay, Service, Status};
 use tokio::net::TcpListener;
 
 use crate::format::{escaped, moment};
 use crate::service::Handle;
+use crate::standing::Standing;
 
 /// Who looks after that long finds the relay unwell.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,19 +39,8 @@ pub struct Page {
     pub(crate) under_way: usize,
     /// Requests of members that wait.
     pub(crate) joins: usize,
-    rows: Vec<Row>,
+    rows: Vec<Standing>,
     now: Time,
-}
-
-#[derive(Debug, Clone)]
-struct Row {
-    id: u64,
-    name: String,
-    group: String,
-    status: &'static str,
-    detail: String,
-    since: Time,
-    accepting: bool,
 }
 
 impl Page {
@@ -65,8 +55,13 @@ impl Page {
         }
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
-        let rows = services.into_iter().take(SHOWN).map(|service| Row::of(service, relay)).collect();
+        let rows = services.into_iter().take(SHOWN).map(|service| Standing::of(service, relay)).collect();
         Page { statuses: statuses.into_iter().collect(), under_way, joins, rows, now }
+    }
+
+    /// The services with such a group, or all; at most the newest thousand.
+    pub(crate) fn standings(&self, group: Option<&GroupSelector>) -> impl Iterator<Item = &Standing> {
+        self.rows.iter().filter(move |row| group.is_none_or(|group| row.is_of(group)))
     }
 
     /// The page for people.
@@ -86,12 +81,12 @@ impl Page {
             let _ = write!(
                 page,
                 "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}</tr>",
-                row.id,
-                escaped(&row.name),
-                escaped(&row.group),
+                row.service,
+                escaped(row.name.as_deref().unwrap_or_default()),
+                escaped(row.group_id.as_deref().unwrap_or_default()),
                 escaped(row.status),
-                escaped(&row.detail),
-                moment(row.since),
+                escaped(&detail(row)),
+                moment(Time::from_millis(row.since_at.saturating_mul(1_000))),
             );
         }
         let _ = write!(page, "</table><p>{}</html>", moment(self.now));
@@ -99,24 +94,11 @@ impl Page {
     }
 }
 
-impl Row {
-    fn of(service: &Service, relay: &Relay) -> Self {
-        let group = service.group();
-        let detail = match service.status() {
-            Status::Inactive(why) => format!("({why:?})"),
-            Status::Rejected(why) => format!("({why:?})"),
-            Status::Active if service.is_confirmed() => "(confirmed)".to_owned(),
-            _ => String::new(),
-        };
-        Row {
-            id: service.id().0,
-            name: group.map(|group| group.profile.display_name.clone()).unwrap_or_default(),
-            group: group.map(|group| group.group_id.to_string()).unwrap_or_default(),
-            status: service.status().name(),
-            detail,
-            since: service.since(),
-            accepting: service.is_accepting(relay.settings()),
-        }
+fn detail(standing: &Standing) -> String {
+    match (&standing.reason, standing.confirmed && standing.status == Status::Active.name()) {
+        (Some(reason), _) => format!("({reason})"),
+        (None, true) => "(confirmed)".to_owned(),
+        (None, false) => String::new(),
     }
 }
 

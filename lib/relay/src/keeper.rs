@@ -10,7 +10,8 @@ use std::time::Duration;
 use agent::connection::{Connection, ConnectionError, Event};
 use agent::time::{Env, Time};
 use group::relay::{
-    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, Task, TaskId,
+    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, ServiceId,
+    Task, TaskId,
 };
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
@@ -23,6 +24,7 @@ use crate::effects::{Effects, Ran, connection_id};
 use crate::http::Page;
 use crate::joins::Joins;
 use crate::metrics::Metrics;
+use crate::observe::{Done, LinkStep, Observed};
 use crate::service::ServiceError;
 use crate::store::RelayStore;
 
@@ -168,14 +170,16 @@ impl Keeper {
     async fn take_in(&mut self) -> bool {
         let sleep = self.sleep();
         tokio::select! {
+            // First what tasks did, then what followed from it.
+            biased;
+            Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                self.ran(task, ran);
+            },
             event = self.events.next() => match event {
                 Some(event) => self.told(event),
                 None => return false,
             },
             Some(order) = self.orders.recv() => self.ordered(order),
-            Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
-                self.ran(task, ran);
-            },
             Some(_) = self.work.small.join_next() => {}
             () = tokio::time::sleep(sleep) => self.step(Relay::elapsed),
         }
@@ -187,14 +191,14 @@ impl Keeper {
         for _ in 0..TOGETHER {
             tokio::select! {
                 biased;
+                Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                    self.ran(task, ran);
+                },
                 event = self.events.next() => match event {
                     Some(event) => self.told(event),
                     None => return false,
                 },
                 Some(order) = self.orders.recv() => self.ordered(order),
-                Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
-                    self.ran(task, ran);
-                },
                 () = std::future::ready(()) => return true,
             }
         }
@@ -218,12 +222,12 @@ impl Keeper {
     /// Makes everything durable that changed, and does what waited for that.
     async fn commit(&mut self) -> Result<(), ServiceError> {
         let changes = self.relay.take_changes();
-        let is_line = |change: &&Change| matches!(change.key, RecordKey::Log(..));
-        self.lines_since = self.lines_since.saturating_add(changes.iter().filter(is_line).count());
-        let lines = self.new_lines(&changes);
+        let lines = new_lines(&changes);
+        self.lines_since = self.lines_since.saturating_add(lines.len());
         if !changes.is_empty() {
             self.store.commit(changes).await?;
         }
+        lines.iter().for_each(|line| self.effects.observer.show(&Observed::Logged(line)));
         if let Some(listener) = &self.lines {
             // Who reads too slowly misses lines; the log has them.
             lines.into_iter().for_each(|line| drop(listener.try_send(line)));
@@ -233,15 +237,6 @@ impl Keeper {
             self.follow(after);
         }
         Ok(())
-    }
-
-    /// Lines of the log among the changes, if somebody wants them.
-    fn new_lines(&self, changes: &[Change]) -> Vec<String> {
-        let line = |change: &Change| match (change.key, &change.value) {
-            (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
-            _ => None,
-        };
-        if self.lines.is_some() { changes.iter().filter_map(line).collect() } else { Vec::new() }
     }
 
     async fn trim(&mut self) -> Result<(), ServiceError> {
@@ -332,7 +327,21 @@ impl Keeper {
             }
         }
         self.metrics.outcome(&outcome);
+        if let Some((service, step, done)) = link_step(&task, &outcome) {
+            self.show_link(service, step, done);
+        }
         self.step(|relay, env| relay.finish(&task, outcome, env));
+    }
+
+    /// Shows what is done about a link. Of a link that is not known any more nothing is shown.
+    fn show_link(&self, service: ServiceId, step: LinkStep, done: Done) {
+        let link = self.relay.service(service).and_then(|service| match step {
+            LinkStep::ReadGroupLink | LinkStep::LookAtGroupLink => Some(&service.invitation().group_link),
+            LinkStep::CreateRelayLink | LinkStep::DeleteRelayLink => service.relay_link(),
+        });
+        if let Some(link) = link {
+            self.effects.observer.show(&Observed::Link(service, step, link, done));
+        }
     }
 
     /// Something that the agent tells.
@@ -361,6 +370,9 @@ impl Keeper {
     }
 
     fn connection_told(&mut self, name: ConnectionName, event: Event) {
+        if let Some(body) = said(&event) {
+            self.effects.observer.show(&Observed::Hears(name, body));
+        }
         match event {
             Event::Created | Event::Stopped(_) if self.work.awaited.contains_key(&name) => self.created(name, event),
             Event::Created | Event::Stopped(_) if self.is_creating(&name) => drop(self.work.early.insert(name, event)),
@@ -402,8 +414,13 @@ impl Keeper {
             | Event::QuotaExceeded { .. }
             | Event::QuotaRestored
             | Event::LinkSet
-            | Event::Suspended
-            | Event::Deleted(_) => {}
+            | Event::Suspended => {}
+            Event::Deleted(refused) => {
+                if let ConnectionName::Link(service) = name {
+                    let done = if refused.is_none() { Done::Yes } else { Done::No };
+                    self.show_link(service, LinkStep::DeleteRelayLink, done);
+                }
+            }
         }
     }
 
@@ -485,6 +502,41 @@ impl Keeper {
         let _ = tokio::time::timeout(timeout, async { tokio::join!(agent.close(), events) }).await;
         drained
     }
+}
+
+/// The body that an event brings.
+fn said(event: &Event) -> Option<&[u8]> {
+    match event {
+        Event::Requested(request) => Some(&request.info),
+        Event::Info(info) => Some(info),
+        Event::Message(message) => Some(&message.body),
+        _ => None,
+    }
+}
+
+/// Lines of the log among the changes.
+fn new_lines(changes: &[Change]) -> Vec<String> {
+    let line = |change: &Change| match (change.key, &change.value) {
+        (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
+        _ => None,
+    };
+    changes.iter().filter_map(line).collect()
+}
+
+/// What a task does about a link, and how that ended.
+fn link_step(task: &TaskId, outcome: &Outcome) -> Option<(ServiceId, LinkStep, Done)> {
+    let (service, step) = match task {
+        TaskId::ReadGroupLink(service) => (service, LinkStep::ReadGroupLink),
+        TaskId::CheckLink(service) => (service, LinkStep::LookAtGroupLink),
+        TaskId::CreateLink(service) => (service, LinkStep::CreateRelayLink),
+        _ => return None,
+    };
+    let done = match outcome {
+        Outcome::Done | Outcome::LinkData(_) | Outcome::Verdict(_) => Done::Yes,
+        Outcome::Unreachable => Done::NotYet,
+        Outcome::NoLink | Outcome::Failed(_) => Done::No,
+    };
+    Some((*service, step, done))
 }
 
 /// The connection that a task is about.

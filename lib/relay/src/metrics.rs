@@ -44,7 +44,12 @@ impl Metrics {
             Event::Dismissed(_) => self.dismissed.add(1),
             Event::Tested => self.tests.add(1),
             Event::ToForward { .. } => self.forwarded.add(1),
-            Event::StatusChanged { .. } | Event::Admission { .. } | Event::UnknownConnection(_) => {}
+            Event::StatusChanged { .. }
+            | Event::OwnerConnected { .. }
+            | Event::OwnerLost { .. }
+            | Event::RosterChanged(_)
+            | Event::Admission { .. }
+            | Event::UnknownConnection(_) => {}
         }
     }
 

@@ -123,6 +123,17 @@ impl Batch {
         self.payload.len() <= 1
     }
 
+    /// The payload so far.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Starts anew, in the memory it has.
+    pub fn clear(&mut self) {
+        self.payload.truncate(1);
+        self.payload.fill(0);
+    }
+
     /// The payload so far; the batch starts anew.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::replace(&mut self.payload, vec![0])

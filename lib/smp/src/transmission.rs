@@ -50,8 +50,9 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Session, correlation and entity IDs as we make them, with their lengths; a guess that only saves moving bytes.
-const MAX_OVERHEAD: usize = 3 * 33;
+/// Correlation and entity ID as we make them and an authorization, with their lengths; a guess that only saves moving
+/// bytes.
+const MAX_OVERHEAD: usize = 2 * 33 + ED448_SIGNATURE + 2;
 
 /// Unlike an authorization, a service signature of a wrong length leaves the whole transmission unread.
 fn service_signature<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8; ED25519_SIGNATURE], Malformed> {
@@ -182,25 +183,24 @@ pub fn encode_command(
     command: &Command,
     key: Option<&AuthPrivateKey>,
 ) -> Result<Vec<u8>, crypto::Error> {
-    // What is authorised begins with the session ID, which is not transmitted.
-    let mut covered = Vec::with_capacity(command.size_hint().saturating_add(MAX_OVERHEAD));
-    covered.put_short(session.id);
-    let start = covered.len();
-    corr_id.encode(&mut covered);
-    entity_id.encode(&mut covered);
-    command.encode(session.version, &mut covered);
-    let rest = covered.get(start..).unwrap_or_default();
-    let mut out = Vec::with_capacity(rest.len().saturating_add(ED448_SIGNATURE + 2));
+    // What is authorised begins with the session ID. It is not transmitted: the authorization takes its place.
+    let mut out = Vec::with_capacity(command.size_hint().saturating_add(MAX_OVERHEAD));
+    out.put_short(session.id);
+    let start = out.len();
+    corr_id.encode(&mut out);
+    entity_id.encode(&mut out);
+    command.encode(session.version, &mut out);
+    let mut authorization = Vec::with_capacity(ED448_SIGNATURE + 2);
     match key {
-        None => out.put_short(&[]),
+        None => authorization.put_short(&[]),
         Some(key) => {
-            out.put_short(&key.authorize(session.server_key, corr_id.as_bytes(), &covered)?);
+            authorization.put_short(&key.authorize(session.server_key, corr_id.as_bytes(), &out)?);
             if session.version >= version::SERVICES {
-                out.put(b"0");
+                authorization.put(b"0");
             }
         }
     }
-    out.put(rest);
+    out.splice(..start, authorization);
     Ok(out)
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::event::ReceiptEvent;
 use super::fault::{ConnectionError, LoadError, PeerFault};
-use super::outbox::{Content, Kind, Outbox, Outgoing};
+use super::outbox::{Content, Kind, Outbox, Outgoing, SealingKey};
 use super::retry::DAY;
 use super::stored::{self, put_long, put_time, put_version, take_long, take_time};
 use crate::envelope::{AgentEnvelope, EnvelopeContent};
@@ -128,7 +128,7 @@ impl Conversation {
         let kind = Kind::of(&body);
         let mut sent = self.sent.clone();
         let Numbered { number, hash, encoded } = sent.append(body, padding)?;
-        let key = self.ratchet.next_key(pq)?.to_stored();
+        let key = Box::new(SealingKey::Bare(self.ratchet.next_bare_key(pq)?));
         (self.sent, self.pq_support) = (sent, pq_support);
         let plaintext = Zeroizing::new(encoded);
         let content = Content::Message { key, plaintext, size: padding.message, kind };
@@ -182,11 +182,21 @@ impl Conversation {
         encrypted: &[u8],
         random: &mut dyn Random,
     ) -> Result<DecryptedMessage, PeerFault> {
-        let mut random = random;
-        let Received { plaintext, .. } = self.ratchet.decrypt(encrypted, &mut random)?;
+        let Received { plaintext, .. } = self.decrypt(encrypted, random)?;
         self.begin_receiving(&plaintext);
         self.remember(encrypted);
         Ok(DecryptedMessage::decode_all(&plaintext)?)
+    }
+
+    /// Decrypts, which may turn the ratchet.
+    fn decrypt(&mut self, encrypted: &[u8], random: &mut dyn Random) -> Result<Received, RatchetError> {
+        let mut random = random;
+        let heading = self.outbox.waits_in_chain().then(|| self.ratchet.heading());
+        let received = self.ratchet.decrypt(encrypted, &mut random)?;
+        if let Some(heading) = heading.filter(|heading| !self.ratchet.sends_with(heading)) {
+            self.outbox.end_chain(&heading)?;
+        }
+        Ok(received)
     }
 
     pub(super) fn begin_receiving(&mut self, confirmation: &[u8]) {
@@ -196,8 +206,7 @@ impl Conversation {
     /// Decrypts a message and takes its place in the chain. Once it decrypts, its key is used up even if it says nothing
     /// that we understand.
     pub(super) fn open(&mut self, encrypted: &[u8], random: &mut dyn Random) -> Result<Opened, PeerFault> {
-        let mut random = random;
-        let Received { plaintext, post_quantum } = self.ratchet.decrypt(encrypted, &mut random)?;
+        let Received { plaintext, post_quantum } = self.decrypt(encrypted, random)?;
         self.remember(encrypted);
         match DecryptedMessage::decode_all(&plaintext)? {
             DecryptedMessage::Message(message) => {

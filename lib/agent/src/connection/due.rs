@@ -127,8 +127,8 @@ impl Talking {
     fn send_task(&self, number: i64, agent: u16, env: &mut Env<'_>) -> Result<Task, ConnectionError> {
         let message = self.talk.outbox.first_if(number).ok_or(ConnectionError::Unknown("message"))?;
         match message.is_confirmation() {
-            true => self.send.send_confirmation(message, agent, env.random),
-            false => self.send.send(message, agent, env.random),
+            true => self.send.send_confirmation(message, &self.talk.ratchet, agent, env.random),
+            false => self.send.send(message, &self.talk.ratchet, agent, env.random),
         }
     }
 }

@@ -18,14 +18,19 @@ use super::{
     Request, Stage, Talking, Unheard,
 };
 use crate::agreement::AgreementKeys;
+use crate::ratchet::Touched;
 
 type Bytes = Zeroizing<Vec<u8>>;
 
 impl Connection {
     /// What the steps since the last call changed. To be made durable, all together, before anything else happens.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let touched = self.talk_mut().map(|talk| talk.ratchet.take_touched()).unwrap_or_default();
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let mut touched = Touched::default();
+        if let Some(talk) = self.talk_mut() {
+            touched = talk.ratchet.take_touched();
+            dirty.outgoing.extend(talk.outbox.take_completed());
+        }
         let removed = dirty.removed.iter().copied();
         let mut keys: Vec<RecordKey> = removed.collect();
         if !self.is_over() {
@@ -132,6 +137,7 @@ impl Connection {
                 incoming,
                 unheard,
                 ending,
+                passed_over: false,
                 stopped: None,
                 retries: BTreeMap::new(),
                 dirty: Dirty::default(),

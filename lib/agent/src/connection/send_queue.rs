@@ -13,6 +13,7 @@ use super::fault::ConnectionError;
 use super::outbox::Outgoing;
 use super::stored::{auth, put_auth_key, put_value, put_x25519, take_auth_key, take_shared, take_value, take_x25519};
 use super::task::Task;
+use crate::ratchet::Ratchet;
 
 /// How far a send queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,7 @@ impl SendQueue {
     pub(super) fn send_confirmation(
         &self,
         message: &Outgoing,
+        ratchet: &Ratchet,
         agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
@@ -92,7 +94,7 @@ impl SendQueue {
             true => PrivateHeader::Empty,
             false => PrivateHeader::SenderKey(public),
         };
-        let body = self.seal(Some(self.e2e_key.public()), &header, message, agent, random)?;
+        let body = self.seal(Some(self.e2e_key.public()), &header, message, ratchet, agent, random)?;
         let authorized = self.sender_secures() || self.secured_for_us;
         Ok(self.task(authorized, Command::Send(MessageFlags { notify: true }, body)))
     }
@@ -101,10 +103,11 @@ impl SendQueue {
     pub(super) fn send(
         &self,
         message: &Outgoing,
+        ratchet: &Ratchet,
         agent: u16,
         random: &mut dyn Random,
     ) -> Result<Task, ConnectionError> {
-        let body = self.seal(None, &PrivateHeader::Empty, message, agent, random)?;
+        let body = self.seal(None, &PrivateHeader::Empty, message, ratchet, agent, random)?;
         Ok(self.task(true, Command::Send(MessageFlags { notify: message.notify }, body)))
     }
 
@@ -113,13 +116,14 @@ impl SendQueue {
         sender_key: Option<X25519PublicKey>,
         private: &PrivateHeader,
         message: &Outgoing,
+        ratchet: &Ratchet,
         agent: u16,
         random: &mut dyn Random,
     ) -> Result<Vec<u8>, ConnectionError> {
         let header = PublicHeader { version: self.info.version, sender_key };
         let (key, nonce) = (BoxKey::agreed(&self.secret), Nonce::random(random));
         let mut outcome = Ok(());
-        let put = |out: &mut Vec<u8>| outcome = message.put_envelope(agent, out);
+        let put = |out: &mut Vec<u8>| outcome = message.put_envelope(agent, ratchet, out);
         let sealed = Envelope::seal_with(&header, &key, nonce, private, put);
         outcome?;
         sealed.map_err(|_| ConnectionError::Library)

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::chain::{BodyKey, ChainKey, ReceivingChain, SendingChain};
 use super::derive::Key;
 use super::skipped::{MAX_CHAINS, MAX_KEYS, SkippedChain, SkippedKeys};
-use super::{ASSOCIATED, AwaitingRatchet, KemState, MessageKey, Pq, Ratchet, Session, Touched};
+use super::{ASSOCIATED, AwaitingRatchet, BareKey, KemState, MessageKey, Pq, Ratchet, Session, Touched};
 use crate::key_source::KeyPair;
 
 /// The version of everything stored here.
@@ -25,6 +25,7 @@ pub(crate) const VERSION: u8 = 1;
 const AWAITING: u8 = b'A';
 const ESTABLISHED: u8 = b'E';
 const MESSAGE_KEY: u8 = b'M';
+const BARE_KEY: u8 = b'B';
 const POSITION: u8 = b'P';
 const TURN: u8 = b'T';
 const SKIPPED: u8 = b'S';
@@ -32,6 +33,8 @@ const SKIPPED: u8 = b'S';
 const SMALL_CAPACITY: usize = 128;
 /// What a message key takes beside its header: kind, version, key, IV, bound keys, length.
 const MESSAGE_KEY_FIXED: usize = 2 + 2 + 32 + 16 + ASSOCIATED + 2;
+/// What a bare key takes: kind, version, key, IV, highest version, size of the header, number, IV.
+const BARE_KEY_LENGTH: usize = 2 + 2 + 32 + 16 + 2 + 1 + 4 + 16;
 /// More than a ratchet without skipped keys takes, so that writing does not move secrets around.
 const FIXED_CAPACITY: usize = 4_096;
 const SKIPPED_KEY: usize = 52;
@@ -133,7 +136,7 @@ fn open_part<T>(
 ) -> Result<T, StoredError> {
     let mut reader = open_version(bytes)?;
     if reader.u8()? != kind {
-        return Err(Malformed::BadValue("part of a ratchet").into());
+        return Err(Malformed::BadValue("kind of what was stored of a ratchet").into());
     }
     let value = take(&mut reader)?;
     reader.finish()?;
@@ -166,6 +169,35 @@ impl MessageKey {
         let header = reader.large()?.to_vec();
         reader.finish()?;
         Ok(MessageKey { version, body, associated, header })
+    }
+}
+
+impl BareKey {
+    /// The bytes to keep, with the plaintext, until the message is sent or the ratchet turns.
+    pub(crate) fn to_stored(&self) -> Zeroizing<Vec<u8>> {
+        part(BARE_KEY, BARE_KEY_LENGTH, |out| {
+            out.put_u16(self.version);
+            out.put(self.body.key.expose());
+            out.put(&self.body.iv);
+            out.put_u16(self.max);
+            out.put_bool(self.large);
+            out.put_u32(self.number);
+            out.put(&self.header_iv);
+        })
+    }
+
+    /// Reads what [`BareKey::to_stored`] wrote.
+    pub(crate) fn from_stored(bytes: &[u8]) -> Result<Self, StoredError> {
+        open_part(BARE_KEY, bytes, |reader| {
+            Ok(BareKey {
+                version: reader.u16()?,
+                body: take_body_key(reader)?,
+                max: reader.u16()?,
+                large: reader.bool()?,
+                number: reader.u32()?,
+                header_iv: reader.array()?,
+            })
+        })
     }
 }
 

@@ -149,6 +149,7 @@ impl Relay {
             };
             service.log(event, context);
             if !service.status.is_current()
+                && !service.may_be_counted_on()
                 && let Some(connection) = service.owner_mut(number)
             {
                 // Nothing was agreed: that the owner knows is all that was waited for.
@@ -167,7 +168,7 @@ impl Relay {
                 self.unknown_unless(known, connection);
             }
             ConnectionName::Test(request) => self.test_answered(request, env),
-            ConnectionName::Address | ConnectionName::Link(_) => {}
+            ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }
@@ -201,7 +202,7 @@ impl Relay {
                 });
             }
             ConnectionName::Test(request) => self.test_over(request, env.now),
-            ConnectionName::Address => {}
+            ConnectionName::Address | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }

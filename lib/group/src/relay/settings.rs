@@ -21,8 +21,14 @@ const DAY: u64 = 24 * HOUR;
 const CREDENTIALS: &str = "identity";
 
 /// What a relay of ours does beyond the protocol.
-pub(super) const EXTENSIONS: [Extension; 3] =
-    [Extension::RelayReady, Extension::Suspension, Extension::GroupInFixedData];
+pub(super) const EXTENSIONS: [Extension; 6] = [
+    Extension::RelayReady,
+    Extension::Suspension,
+    Extension::GroupInFixedData,
+    Extension::SignedProfile,
+    Extension::SignedJoin,
+    Extension::PairedConnections,
+];
 
 /// Signs the data of a relay's address, and proves to owners who it is.
 #[derive(Debug, Clone)]
@@ -83,6 +89,12 @@ pub struct RelaySettings {
     pub max_transient: usize,
     /// Whether somebody is asked about every invitation.
     pub ask_policy: bool,
+    /// How many members one group has, those who are only let in among them.
+    pub max_members: u64,
+    /// How many of these may not have connected yet.
+    pub max_admitted: u64,
+    /// Whether somebody is asked about everybody who wants to join.
+    pub ask_about_members: bool,
     /// Whether members are admitted before the group link lists the relay.
     pub admit_unlisted: bool,
     /// Where groups are shown as web pages.
@@ -120,6 +132,9 @@ impl RelaySettings {
             max_unread: 250,
             max_transient: 1_000,
             ask_policy: false,
+            max_members: 1_000_000,
+            max_admitted: 10_000,
+            ask_about_members: false,
             admit_unlisted: true,
             web_domain: None,
             workers: 16,

@@ -5,6 +5,7 @@ mod ending;
 mod flood;
 mod hostile;
 mod inviting;
+mod members;
 mod monitoring;
 mod properties;
 mod rosters;

@@ -147,16 +147,19 @@ fn fill(
     writer: &mut PayloadWriter,
 ) -> Result<(), TooLarge> {
     let mut batch = Batch::default();
+    let waiting = queue.len().saturating_add(1).saturating_mul(first.transmission.len());
+    writer.reserve(waiting.min(FLUSH).next_multiple_of(BLOCK));
     let mut next = Some(first);
     while let Some(outgoing) = next {
         if !batch.push(&outgoing.transmission)? {
-            writer.queue(&batch.take())?;
+            writer.queue(batch.payload())?;
+            batch.clear();
             batch.push(&outgoing.transmission)?;
         }
         shared.expect(outgoing.corr_id, outgoing.waiter);
         next = if writer.queued() < FLUSH { queue.try_recv().ok() } else { None };
     }
-    writer.queue(&batch.take())
+    writer.queue(batch.payload())
 }
 
 impl Shared {

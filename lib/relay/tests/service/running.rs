@@ -139,6 +139,7 @@ impl TestRelay {
             events: None,
             log_kept: Duration::from_secs(86_400),
             drain_timeout: Duration::from_secs(5),
+            observer: relay::observe::Observer::none(),
         };
         TestRelay { config, clock: Shifted::default(), folder: tempfile::tempdir().unwrap(), running: None }
     }

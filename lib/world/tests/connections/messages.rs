@@ -69,6 +69,38 @@ fn agent_51_order_is_kept_across_restarts_of_clients_and_servers() {
 }
 
 #[test]
+fn agent_51_messages_that_wait_take_their_headers_along_when_the_ratchet_turns() {
+    let mut pair = Pair::connected(Terms::default());
+    pair.assert_works();
+    // Bob has a chain of which Alice knows nothing yet.
+    pair.send(pair.alice, b"Your turn.");
+    pair.take_messages(pair.bob);
+    let bobs = pair.server_of(pair.bob);
+    pair.world.stop_server(bobs);
+    pair.run_for(Duration::from_secs(1));
+    let waiting: Vec<_> = (0..2).map(|which| pair.send(pair.alice, &[which]).number).collect();
+    pair.run_for(Duration::from_secs(1));
+    let kept = |pair: &Pair| -> Vec<usize> {
+        let records = pair.world.records(pair.alice.host, pair.alice.name).unwrap();
+        waiting.iter().map(|number| records[&RecordKey::Outgoing(*number)].len()).collect()
+    };
+    // The header, which has room for encapsulation, is that of the chain.
+    assert!(kept(&pair).iter().all(|length| *length < 500), "{:?}", kept(&pair));
+    pair.send(pair.bob, b"This turns the ratchet.");
+    pair.run_for(Duration::from_secs(1));
+    let told = only_messages(pair.events(pair.alice));
+    assert_eq!(bodies(&told), [b"This turns the ratchet."]);
+    pair.acknowledge(pair.alice, &told[0].id, None);
+    assert!(kept(&pair).iter().all(|length| *length > 2_000), "{:?}", kept(&pair));
+    pair.send(pair.alice, &[2]);
+    pair.world.crash(pair.alice.host);
+    pair.world.start_server(bobs);
+    let messages = pair.take_messages(pair.bob);
+    assert_eq!(bodies(&messages), [[0], [1], [2]]);
+    assert!(messages.iter().all(|message| message.integrity == Integrity::Ok));
+}
+
+#[test]
 fn agent_52_a_message_is_told_until_it_is_acknowledged_and_then_never_again() {
     let mut pair = Pair::connected(Terms::plain());
     pair.send(pair.alice, b"first");

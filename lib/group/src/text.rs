@@ -3,7 +3,7 @@
 const MAX: usize = 200;
 
 /// At most 200 characters, none of them a control character.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().filter(|c| !c.is_control()).take(MAX).collect();
     if text.chars().nth(MAX).is_some() {
         shown.push('…');
