@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use grp::documents::Member;
+use grp::held::lock;
 use grp::taking_part::lines::GroupEvent;
 use grp::taking_part::messages::Messages;
-use grp::taking_part::work::{End, Reading, Work, lock, restored};
+use grp::taking_part::work::{End, Reading, Work, restored};
 
 const TOOL: Tool = Tool {
     name: "grp-recv",

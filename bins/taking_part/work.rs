@@ -4,7 +4,6 @@
 //! is: the servers keep it for the next run.
 
 use std::collections::BTreeSet;
-use std::thread::sleep as pause;
 use std::time::Duration;
 
 use agent::connection::{
@@ -15,9 +14,7 @@ use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, Kept, OrError as _, State, Step, Timeout};
-use codec::text::base64url_unpadded;
 use crypto::Random;
-use group::document::MemberDocument;
 use group::membership::{Event, MemberError, Membership, Outcome, Received, Task, TaskId};
 use group::owner::{ConnectionName, Outcome as LinkOutcome};
 use net::agent::{
@@ -35,17 +32,12 @@ use super::report::{MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::documents::Member;
-use crate::held::{MemberKeep, id};
+use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
 use crate::owning::work::{agent_error, allow, done, sleep};
 
-/// How often a run that waits for another one looks.
-const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How much of a hash names a run.
-const NAME: usize = 12;
-
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -88,35 +80,12 @@ pub struct Work<'a> {
     said: u64,
 }
 
-/// The state file, which this run has to itself. Waits until an earlier run has ended.
-pub fn lock(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<State, Error> {
-    let began = std::time::Instant::now();
-    loop {
-        match ctx.state(&kept.state) {
-            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => pause(LOOK),
-            opened => return opened,
-        }
-    }
-}
-
 /// The membership in a file, and the name of the run.
 pub fn restored(document: Member, state: State, kept: &Kept) -> Result<(MemberKeep, String), Error> {
-    let run = name(&document)?;
+    let run = run_name(&document)?;
     let Member(document) = document;
     let member = Membership::try_from(document).or_error_at(Code::FieldInvalid, kept.state.display())?;
     Ok((MemberKeep::new(member, state), run))
-}
-
-/// The name of the first run of a membership.
-pub fn first_name(member: &Membership) -> Result<String, Error> {
-    name(&Member(MemberDocument::from(member)))
-}
-
-/// Runs on the same file follow from each other, and none of them repeats what another drew from a seed.
-fn name(Member(document): &Member) -> Result<String, Error> {
-    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
-    let hash = crypto::hash::sha256(&bytes);
-    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
 }
 
 impl<'a> Work<'a> {
