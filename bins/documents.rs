@@ -31,8 +31,6 @@ documents! {
     Group(GroupDocument) "group" GroupDocument::SECRETS;
     /// A group as one of its members keeps it.
     Member(MemberDocument) "member" MemberDocument::SECRETS;
-    /// What an owner knows of a group.
-    GroupStatus(GroupStatusDocument) "group_status" &[];
     /// A group, whole or its public part, read for its link only.
     GroupSeen(LinkOfDocument) "group" &[];
     /// A verified link, read for the link only: whoever acts on it verifies again.
@@ -41,4 +39,19 @@ documents! {
     VerifiedLink(VerifiedLinkDocument) "verified_link" &[];
     /// What was checked of a link that is not verified.
     LinkReport(LinkReportDocument) "link_report" &[];
+}
+
+/// What an owner knows of a group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct GroupStatus(pub GroupStatusDocument);
+
+impl Document for GroupStatus {
+    const TYPE: &'static str = "group_status";
+    const V: u32 = 1;
+
+    fn table(&self) -> Option<String> {
+        Some(self.0.table())
+    }
 }

@@ -7,6 +7,7 @@ pub mod held;
 pub mod operator;
 pub mod owning;
 pub mod retrieve;
+pub mod sequence;
 pub mod taking_part;
 pub mod values;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
 use cli::{Code, Context, Error, OrError as _, Step, Timeout, Trace};
+use codec::text::base64url_unpadded;
 use crypto::Random;
 use crypto::dh::X25519PrivateKey;
 use net::Blame;
@@ -24,6 +26,9 @@ use net::handshake::{ClientConnection, ConnectError, ConnectOptions, connect};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use smp::command::BasicAuth;
+
+/// How much of a hash is a name in a trace.
+const TRACE_NAME: usize = 9;
 
 /// How a failure on the network is reported: by who is at fault.
 pub fn code(blame: Blame) -> Code {
@@ -99,19 +104,28 @@ impl Record {
 
     fn observer(self, server: &ServerAddress) -> Observer {
         let to = server.to_string();
-        Arc::new(move |exchange: &Exchange<'_>| trace_exchange(&self.trace, self.who, &to, exchange))
+        Arc::new(move |exchange: &Exchange<'_>| trace_exchange(&self.trace, self.who, &to, "", exchange))
     }
 }
 
-/// Records a command and what came of it.
-fn trace_exchange(trace: &Trace, who: &str, to: &str, exchange: &Exchange<'_>) {
+/// Records a command and what came of it; `about` names the connection that it is for, if there are several.
+pub fn trace_exchange(trace: &Trace, who: &str, to: &str, about: &str, exchange: &Exchange<'_>) {
     let name = format!("smp_{}", exchange.command.to_lowercase());
     let (outcome, note) = match exchange.outcome {
         Some(Ok(_)) => ("ok", String::new()),
         Some(Err(error)) => (code(error.blame()).name(), error.to_string()),
         None => (Code::TimedOut.name(), String::new()),
     };
-    trace.step(Step { who, to, name: &name, bytes: Some(exchange.sent), outcome, note: &note });
+    let (bytes, hears) =
+        (Some(exchange.sent), exchange.corr_id.map(|id| trace_name(id.as_bytes())).unwrap_or_default());
+    let step = Step { who, to, name: &name, bytes, outcome, note: &note, about, ..Step::default() };
+    trace.step(Step { hears: &hears, ..step });
+}
+
+/// How traces name what one party tells another: both know the bytes, and nobody else learns them from the name.
+pub fn trace_name(bytes: &[u8]) -> String {
+    let hash = crypto::hash::sha256(bytes);
+    base64url_unpadded(hash.get(..TRACE_NAME).unwrap_or(&hash))
 }
 
 /// What stands behind a link, ready to be read.

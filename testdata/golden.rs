@@ -4,6 +4,7 @@
 //!   stand `stdin`, `files/` (what the run finds in its folder), `files-after/` (what it must leave there), `stdout`,
 //!   `stderr` and `exit`. What is absent is empty, or 0.
 //! * `scripts/golden/<name>.sh`: pipelines, compared with `<name>.out`.
+//! * `testdata/sequences/<run>.txt`: what the records of everybody in `relays.sh` say together, step by step.
 //! * README.md: blocks marked `sh test` run in order, as one script.
 //! * Every binary in Cargo.toml: the habits that all of them share, and a fresh page in `man/`.
 //!
@@ -17,6 +18,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use cli::sequence::Record;
+use grp::sequence::{self, ADDING, ADDING_BEFORE, REMOVING, REMOVING_UNTOLD};
 use tempfile::TempDir;
 
 /// A run that takes longer hangs.
@@ -40,6 +43,35 @@ fn pipelines_print_what_they_should() {
         let output = run_script(&fs::read_to_string(script).unwrap());
         failures.check_success(script, &output);
         failures.compare(&script.with_extension("out"), &output.stdout);
+    }
+    failures.report();
+}
+
+#[test]
+fn recorded_runs_are_the_diagrams() {
+    let folder = root().join("testdata/sequences");
+    let place = TempDir::new().unwrap();
+    let mut failures = Failures::default();
+    let script = folder.join("relays.sh");
+    failures.check_success(&script, &run_script_in(place.path(), &fs::read_to_string(&script).unwrap()));
+    let record = |file: &str, party: &str| {
+        let bytes = fs::read(place.path().join(file)).unwrap();
+        Record::read(party, &bytes).unwrap()
+    };
+    let servers = [record("server.jsonl", "server")];
+    for (run, parties, file, numbering, numbers) in [
+        ("added", ["owner", "Ray"], "relay-added", ADDING, "1-2 2-3 4 5 6 7 8 9 10 11 12 13 M M"),
+        ("added", ["owner", "Ray"], "relay-added-12-steps", ADDING_BEFORE, "1 3 2 4 5 6 7 8 9 10 11 12"),
+        ("removed", ["owner", "Ray"], "relay-removed", REMOVING, "1a 1b 2a"),
+        ("untold", ["owner", "Rob"], "relay-removed-untold", REMOVING_UNTOLD, "1b 2 3 4a"),
+    ] {
+        let records = parties.map(|party| record(&format!("{run}-{party}.jsonl"), party));
+        let text = sequence::text(numbering, &records, &servers);
+        let found: Vec<&str> =
+            text.lines().filter_map(|line| line.split(' ').next()).filter(|s| !s.is_empty()).collect();
+        failures.check(&format!("{file} has every step once, in order: {found:?}"), found.join(" ") == numbers);
+        failures.check(&format!("{file}: the server's record has every answer"), !text.contains(" x- "));
+        failures.compare(&folder.join(file).with_extension("txt"), text.as_bytes());
     }
     failures.report();
 }
@@ -120,9 +152,12 @@ fn run(binary: &str, arguments: &[&str]) -> Output {
 }
 
 fn run_script(script: &str) -> Output {
-    let place = TempDir::new().unwrap();
+    run_script_in(TempDir::new().unwrap().path(), script)
+}
+
+fn run_script_in(place: &Path, script: &str) -> Output {
     let strict = format!("set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
-    command(Path::new("bash"), place.path()).arg("-c").arg(strict).stdin(Stdio::null()).output().unwrap()
+    command(Path::new("bash"), place).arg("-c").arg(strict).stdin(Stdio::null()).output().unwrap()
 }
 
 fn run_case(binary: &str, case: &Path, failures: &mut Failures) {

@@ -1,13 +1,15 @@
 //! The command line of `grp-relay-invite`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use agent::short_link::ContactShortLink;
-use cli::{Code, Context, Error, Kept, OrError as _, Timeout};
+use cli::{Code, Context, Error, Input, Kept, OrError as _, Timeout};
+use group::document::GroupState;
 use group::member::MemberProfile;
 use group::owner::{GroupOwner, Persona, choose_server};
+use grp::documents::Group;
 use grp::owning::relays;
-use smp::address::ServerWithPassword;
+use smp::address::{ServerAddress, ServerWithPassword};
 
 /// Arguments of `grp-relay-invite`.
 #[derive(clap::Args)]
@@ -39,6 +41,11 @@ pub(crate) struct Args {
     /// of the link]
     #[arg(long = "server", value_name = "ADDRESS", value_delimiter = ',')]
     servers: Vec<String>,
+
+    /// Another group of yours: of several servers, this group gets one that it does not use, if there is one; may be
+    /// repeated
+    #[arg(long, value_name = "FILE", requires = "servers")]
+    apart_from: Vec<PathBuf>,
 
     /// Create these queues with the password in FILE
     #[arg(long, value_name = "FILE", requires = "servers")]
@@ -93,8 +100,24 @@ impl Args {
             let address = grp::server_address("--server", text)?;
             configured.push(ServerWithPassword { address, password: password.clone() });
         }
+        let mut used = Vec::new();
+        for path in &self.apart_from {
+            used.extend(servers_of(path, ctx)?);
+        }
         let mut random = ctx.random(&format!("server_{run}"));
-        let chosen = choose_server(&configured, &[], random.as_mut()).cloned();
+        let chosen = choose_server(&configured, &used, random.as_mut()).cloned();
         Ok(chosen.unwrap_or_else(|| owner.link().group().server().clone()))
     }
+}
+
+/// The servers that another group can be known by.
+fn servers_of(path: &Path, ctx: &mut Context) -> Result<Vec<ServerAddress>, Error> {
+    let Group(document) = ctx.read(&Input { file: Some(path.to_owned()) })?;
+    Ok(match GroupState::try_from(document).or_error_at(Code::FieldInvalid, path.display())? {
+        GroupState::Prepared(prepared) => vec![prepared.group().server().address.clone()],
+        GroupState::Created(owner) => {
+            let persona = owner.persona().map(|persona| persona.server().address.clone());
+            persona.into_iter().chain([owner.link().group().server().address.clone()]).collect()
+        }
+    })
 }

@@ -40,6 +40,10 @@ const TOOL: Tool = Tool {
         ),
         ("Ask now, look later", "grp-relay-invite --state group.json --relay \"$RELAY\" --no-wait"),
         ("Go on with whatever is not finished", "grp-relay-invite --state group.json --timeout 600"),
+        (
+            "Keep two groups apart",
+            "grp-relay-invite --state rides.json --relay \"$RELAY\" --server \"$SERVER1,$SERVER2\" --apart-from walks.json",
+        ),
         ("Give one up", "grp-relay-invite --state group.json --cancel \"$RELAY\""),
     ],
     json: "\"relay_records\" has every relay that was invited; \"relays\" those that the link lists, or is to list once \
@@ -119,7 +123,8 @@ impl Plan {
             }
         }
         for address in &self.new {
-            work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            let relay = work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            work.record_choice(&relay);
         }
         Ok(())
     }

@@ -10,19 +10,16 @@ const TOOL: Tool = Tool {
     name: "grp-status",
     about: "Show what an owner knows of a group",
     description: "Takes a group document and shows the group and its relays, without keys, link data and whatever else \
-        only programs need. Nothing is asked from servers: a relay may have left since. The file need not be free; a run \
-        that is at work on it replaces it as a whole.",
+        only programs need; with --pretty as a few lines and a table. Nothing is asked from servers: a relay may have \
+        left since. The file need not be free; a run that is at work on it replaces it as a whole.",
     reads: &[Shape::of::<Group>()],
     writes: &[Shape::of::<GroupStatus>()],
     examples: &[
         ("Look at a group", "grp-status group.json | jq ."),
-        (
-            "See the relays in a table",
-            "grp-status group.json | jq -r '.relays[] | [.status, .stage, .display_name, .reason_text, .problem] | @tsv' | column -t -s '\t'",
-        ),
-        ("Follow a run", "watch -n 1 \"grp-status group.json | jq -c '.relays[].status'\""),
+        ("See the relays in a table", "grp-status group.json --pretty"),
+        ("Follow a run", "watch -n 1 grp-status group.json --pretty"),
     ],
-    see_also: &["grp-relay-invite", "grp-relay-remove", "grp-link-verify"],
+    see_also: &["grp-relay-invite", "grp-relay-remove", "grp-link-verify", "relay-status"],
     ..Tool::NEW
 };
 

@@ -43,6 +43,9 @@ pub async fn until_told(
         Ok(()) => work.until(goal).await,
         Err(_) => Ok(End::Unsent),
     };
+    if prepared.is_ok() && outcome.is_ok() {
+        work.read_back().await?;
+    }
     work.close().await;
     prepared?;
     ctx.emit(&keep.document())?;

@@ -3,7 +3,7 @@
 use agent::short_link::ContactShortLink;
 use cli::{Code, Error, OrError as _};
 use group::identity::MemberId;
-use group::owner::{GroupOwner, RelayRecord};
+use group::owner::{ConnectionName, GroupOwner, RelayRecord};
 
 /// Reads a relay address.
 pub fn address(flag: &str, text: &str) -> Result<ContactShortLink, Error> {
@@ -34,6 +34,12 @@ pub fn called(record: &RelayRecord) -> String {
         Some(profile) => profile.display_name.clone(),
         None => record.address().server.first_host().to_string(),
     }
+}
+
+/// The same for whoever is at the other end of a connection.
+pub(super) fn called_by_connection(owner: &GroupOwner, name: &ConnectionName) -> String {
+    let record = owner.relays().iter().find(|record| record.connection() == *name);
+    record.map_or_else(|| name.to_string(), called)
 }
 
 /// The same for a relay that may be gone.

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cli::{Code, Context, Progress, Step};
+use group::body::names;
 use group::identity::MemberId;
-use group::owner::{ActiveStage, Event, GroupOwner, Status};
+use group::owner::{ActiveStage, EndReason, Event, GroupOwner, Outcome, RejectedReason, Status};
+
+use smp::address::ServerAddress;
 
 use super::relays::called_by_id;
+use crate::trace_name;
 
 /// Who acts, in the trace.
 pub(super) const OWNER: &str = "owner";
@@ -50,7 +54,10 @@ impl Report {
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
             Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
-            Event::LinkWritten { version } => step(ctx, "", "link_update", &format!("version {version}")),
+            Event::LinkWritten { version } => {
+                let server = owner.link().group().server().address.to_string();
+                step(ctx, &server, "link_update", &format!("version {version}"));
+            }
             Event::LinkNotWritten { reason } => {
                 self.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
             }
@@ -67,12 +74,13 @@ impl Report {
     ) {
         let name = called_by_id(owner, relay);
         let reason = owner.relay(relay).and_then(|record| record.reason());
-        let note = match (stage, reason) {
+        let note = match (stage, &reason) {
             (Some(ActiveStage::Notified), _) => "active, notified".to_owned(),
             (Some(ActiveStage::Confirmed), _) => "active, confirmed".to_owned(),
             (_, Some(reason)) => format!("{status}: {reason}"),
             _ => status.to_string(),
         };
+        checked(ctx, &name, status, reason.as_ref());
         step(ctx, &name, "relay_status", &note);
         self.progress.remove(relay);
         if let Some(message) = waiting_for(status, stage) {
@@ -95,6 +103,46 @@ impl Report {
 
 fn step(ctx: &Context, to: &str, name: &str, note: &str) {
     ctx.trace().step(Step { who: OWNER, to, name, outcome: "ok", note, ..Step::default() });
+}
+
+/// A relay link that was read was checked, and the status says how that ended.
+fn checked(ctx: &Context, name: &str, status: Status, reason: Option<&EndReason>) {
+    let outcome = match (status, reason) {
+        (Status::Accepted, _) => "ok",
+        (Status::Rejected, Some(EndReason::Rejected(RejectedReason::RelayLink(_)))) => Code::CheckFailed.name(),
+        _ => return,
+    };
+    ctx.trace().step(Step { who: OWNER, name: "relay_link_check", outcome, about: name, ..Step::default() });
+}
+
+/// Records that a body is about to be sent to a relay, or came from it.
+pub(super) fn body(ctx: &Context, relay: &str, way: Way, body: &[u8]) {
+    let (name, note) = (trace_name(body), names(body));
+    let step = Step { who: OWNER, to: relay, bytes: Some(body.len()), outcome: "ok", note: &note, ..Step::default() };
+    ctx.trace().step(match way {
+        Way::Out => Step { name: "chat_send", tells: &name, ..step },
+        Way::In => Step { name: "chat_receive", hears: &name, ..step },
+    });
+}
+
+/// Records that what is behind a link was read.
+pub(super) fn read(ctx: &Context, name: &str, server: &ServerAddress, relay: &str, outcome: &Outcome) {
+    let outcome = match outcome {
+        Outcome::Retrieved(_) => "ok",
+        Outcome::Unreachable(_) => Code::ServerUnreachable.name(),
+        _ => Code::PeerRefused.name(),
+    };
+    let to = &server.to_string();
+    ctx.trace().step(Step { who: OWNER, to, name, outcome, about: relay, ..Step::default() });
+}
+
+/// Where a body goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// To a relay.
+    Out,
+    /// From a relay.
+    In,
 }
 
 fn waiting_for(status: Status, stage: Option<ActiveStage>) -> Option<&'static str> {

@@ -1,28 +1,31 @@
 //! A run in which the owner's tasks are done, and what relays say reaches the owner, until a goal is reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, Where,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, TaskFault, Where,
 };
 use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
-use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Task, TaskId};
+use group::identity::MemberId;
+use group::owner::{ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Status, Task, TaskId};
 use net::agent::{
     Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
 };
 use net::tls::Connector;
 use smp::address::ServerAddress;
+use smp::error::Error as ServerError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::link_data;
-use super::report::{OWNER, Report};
+use super::relays;
+use super::report::{self, OWNER, Report, Way};
 use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
@@ -55,7 +58,8 @@ pub struct Work<'a> {
     events: AgentEvents,
     written: watch::Receiver<u64>,
     network: JoinSet<(Job, Outcome)>,
-    running: BTreeSet<TaskId>,
+    /// Tasks under way, with the server if a link is read.
+    running: BTreeMap<TaskId, Option<ServerAddress>>,
     pub(super) random: Box<dyn Random + Send>,
     clock: Clock,
     timeout: Timeout,
@@ -82,7 +86,7 @@ impl<'a> Work<'a> {
             agent,
             events,
             network: JoinSet::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             clock,
             timeout,
             subscribed: BTreeSet::new(),
@@ -248,7 +252,9 @@ impl<'a> Work<'a> {
     async fn finish(&mut self, job: Job, outcome: Outcome) -> Result<(), Error> {
         match job {
             Job::Owner(task) => {
-                self.running.remove(&task);
+                if let Some(Some(server)) = self.running.remove(&task) {
+                    self.record_read(&task, &server, &outcome);
+                }
                 self.tell(|owner, env| owner.finish(&task, outcome, env)).await
             }
             Job::Trial(number) => {
@@ -259,16 +265,45 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Records that what is behind a link of a relay was read.
+    fn record_read(&self, task: &TaskId, server: &ServerAddress, outcome: &Outcome) {
+        let (name, relay) = match task {
+            TaskId::ReadAddress(relay) => ("relay_address_read", relay),
+            TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            _ => return,
+        };
+        let called = self.keep.look(|owner| relays::called_by_id(owner, relay));
+        report::read(self.ctx, name, server, &called, outcome);
+    }
+
+    /// Records that a body is about to be sent through a connection, or came through it.
+    pub(super) fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
+        let name = self.keep.look(|owner| relays::called_by_connection(owner, connection));
+        report::body(self.ctx, &name, way, body);
+    }
+
+    /// Records that a relay was chosen.
+    pub fn record_choice(&self, relay: &MemberId) {
+        let name = self.keep.look(|owner| owner.relay(relay).map(relays::called));
+        let step =
+            Step { who: OWNER, name: "relay_choose", outcome: "ok", note: Status::New.name(), ..Step::default() };
+        self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
+    }
+
     /// Begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
         loop {
             let now = self.now();
             let running = &self.running;
-            let next = self.keep.look(|owner| owner.due(now).into_iter().find(|task| !running.contains(task)));
+            let next = self.keep.look(|owner| owner.due(now).into_iter().find(|task| !running.contains_key(task)));
             let Some(task) = next else { return Ok(()) };
             let begun = self.keep.change(|owner| owner.task(&task));
+            let mut reads = None;
             match begun.map_err(Error::bug)? {
-                Task::ReadLink(link) => self.spawn_read(Job::Owner(task.clone()), link),
+                Task::ReadLink(link) => {
+                    reads = Some(link.server.clone());
+                    self.spawn_read(Job::Owner(task.clone()), link);
+                }
                 Task::WriteLink(write) => {
                     let dialler = self.dialler("link_update");
                     let job = Job::Owner(task.clone());
@@ -279,13 +314,35 @@ impl<'a> Work<'a> {
                     continue;
                 }
             }
-            self.running.insert(task);
+            self.running.insert(task, reads);
         }
     }
 
     pub(super) fn spawn_read(&mut self, job: Job, link: ContactShortLink) {
         let dialler = self.dialler("link_read");
         self.network.spawn(async move { (job, link_data::read(link, dialler).await) });
+    }
+
+    /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
+    pub(super) async fn read_back(&mut self) -> Result<(), Error> {
+        if !self.keep.look(GroupOwner::is_written) {
+            return Ok(());
+        }
+        let link = self.keep.look(|owner| owner.link().group().short_link().clone());
+        let host = link.server.first_host().to_string();
+        let found = link_data::read(link, self.dialler("link_read_back")).await;
+        let condition = self.keep.change(|owner| owner.read_back(&found));
+        self.keep.save().await?;
+        let problem = match condition {
+            None | Some(LinkCondition::Current) => return Ok(()),
+            Some(LinkCondition::Old) => {
+                "returns older data of the group link than it confirmed; the next run writes it again"
+            }
+            Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
+            Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
+        };
+        self.report.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
+        Ok(())
     }
 
     fn dialler(&mut self, step: &str) -> Dialler {
@@ -301,9 +358,11 @@ impl<'a> Work<'a> {
                 self.open(&connection, JoinLink::Full(link), plan, info).await?
             }
             Task::Allow { connection, info } => {
+                self.record_body(&connection, Way::Out, &info);
                 self.talk(&id, &connection, move |connection, env| allow(connection, info, env)).await?
             }
             Task::Send { connection, bodies } => {
+                bodies.iter().for_each(|body| self.record_body(&connection, Way::Out, body));
                 self.talk(&id, &connection, move |connection, env| send(connection, &bodies, env)).await?
             }
             Task::Delete { connection, delivery } => {
@@ -329,6 +388,7 @@ impl<'a> Work<'a> {
         plan: QueuePlan,
         info: Vec<u8>,
     ) -> Result<Option<Outcome>, Error> {
+        self.record_body(name, Way::Out, &info);
         let settings = Settings { pq: Pq::Off, ..Settings::default() };
         let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
         let mut connection = Connection::open(link, &settings, &mut env);
@@ -397,6 +457,7 @@ impl<'a> Work<'a> {
         match event {
             ConnectionEvent::Confirmed { info } => {
                 self.be_patient();
+                self.record_body(&name, Way::In, &info);
                 let now = self.now();
                 if self.trials.answered(&name, &info, now) {
                     return Ok(());
@@ -408,6 +469,7 @@ impl<'a> Work<'a> {
                 self.hear(&name, heard, |owner, name, env| owner.connected(name, env)).await
             }
             ConnectionEvent::Message(message) => {
+                self.record_body(&name, Way::In, &message.body);
                 let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
                     // It was acknowledged before, if there is nothing to acknowledge.
                     let _ = connection.acknowledge(&message.id, None, env);
@@ -422,6 +484,10 @@ impl<'a> Work<'a> {
             }
             ConnectionEvent::Stopped(fault) => self.failed(name, &fault.to_string()).await,
             ConnectionEvent::QueueLost => self.failed(name, "the server has deleted our queue").await,
+            // The relay has given up its queue: nothing reaches it any more.
+            ConnectionEvent::NotSent { fault: fault @ TaskFault::Refused { error: ServerError::Auth, .. }, .. } => {
+                self.failed(name, &fault.to_string()).await
+            }
             ConnectionEvent::NotSent { fault, .. } => {
                 self.report.warn(
                     self.ctx,

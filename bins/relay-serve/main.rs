@@ -2,6 +2,7 @@
 
 mod args;
 mod identity;
+mod trace;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -51,7 +52,7 @@ const TOOL: Tool = Tool {
         \"group_link\", \"group_type\", \"name\", \"full_name\", \"description\", \"member_count\", \"owners\", \"owner\" \
         and \"relay_member_id\", one per line, and answers each with {\"id\":…,\"action\":\"accept\"} or \
         {\"id\":…,\"action\":\"refuse\",\"reason\":\"…\"}.",
-    see_also: &["smp-serve", "relay-leave", "relay-allow", "relay-suspend", "relay-log"],
+    see_also: &["smp-serve", "relay-leave", "relay-allow", "relay-suspend", "relay-status", "relay-log"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     server: true,
     ..Tool::NEW
@@ -88,11 +89,12 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let config = Config {
         identity: identity.relay(),
         settings,
-        agent: AgentOptions::default(),
+        agent: AgentOptions { observer: trace::agent_observer(&ctx.trace()), ..AgentOptions::default() },
         policy: args.policy(),
         events: args.events.then_some(lines),
         log_kept: args.times.log_kept(),
         drain_timeout: args.times.drain_timeout(),
+        observer: trace::observer(&ctx.trace()),
     };
     let random = SharedRandom::new(ctx.random("relay_serve"));
     let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;

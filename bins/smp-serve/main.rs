@@ -1,6 +1,7 @@
 //! `smp-serve`: an SMP server.
 
 mod args;
+mod trace;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use net::tls::Acceptor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smp::address::{Host, KeyHash, ServerAddress};
+use smp_server::config::Config;
 use smp_server::sqlite::SqliteStore;
 use smp_server::state::State;
 use smp_server::{control, http, server};
@@ -70,10 +72,14 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let store = SqliteStore::open_within(&args.store.0, args.space());
     let store = store.or_error_at(Code::StoreFailed, args.store.0.display())?;
     let acceptor = Acceptor::new(identity(&args, ctx)?).or_error(Code::Bug)?;
-    let state = State::load(Arc::new(store), args.config(password)).or_error(Code::StoreFailed)?;
     cli::serve(|shutdown| async move {
         let sockets = Sockets::bind(&args).await?;
-        ctx.emit(&sockets.ready_line(&args.host, &acceptor, &state)?)?;
+        let address = sockets.address(&args.host, &acceptor)?;
+        let trace = ctx.trace();
+        let observer = trace.is_recorded().then(|| trace::observer(trace, address.clone()));
+        let config = Config { observer, ..args.config(password) };
+        let state = State::load(Arc::new(store), config).or_error(Code::StoreFailed)?;
+        ctx.emit(&sockets.ready_line(address, &state)?)?;
         sockets.serve(acceptor, state, shutdown).await
     })
 }
@@ -125,12 +131,18 @@ impl Sockets {
         Ok(Sockets { smp: listen(args.listen).await?, http, control })
     }
 
-    fn ready_line(&self, host: &[Host], acceptor: &Acceptor, state: &State) -> Result<Listening, Error> {
+    /// What clients need to know.
+    fn address(&self, host: &[Host], acceptor: &Acceptor) -> Result<String, Error> {
         let listen = self.smp.local_addr().or_error(Code::PortTaken)?;
         let key_hash = KeyHash::from(*acceptor.identity().fingerprint());
         let address = ServerAddress::new(hosts(host, listen), Some(listen.port()), key_hash).or_error(Code::Usage)?;
+        Ok(address.to_string())
+    }
+
+    fn ready_line(&self, address: String, state: &State) -> Result<Listening, Error> {
+        let listen = self.smp.local_addr().or_error(Code::PortTaken)?;
         let http = self.http.as_ref().map(TcpListener::local_addr).transpose().or_error(Code::PortTaken)?;
-        Ok(Listening { address: address.to_string(), listen, http, queues: state.queues() })
+        Ok(Listening { address, listen, http, queues: state.queues() })
     }
 
     async fn serve(self, acceptor: Acceptor, state: Arc<State>, shutdown: Shutdown) -> Result<(), Error> {

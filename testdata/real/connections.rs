@@ -6,7 +6,7 @@ mod handshake;
 mod side;
 mod talk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -60,9 +60,15 @@ impl World {
 
     /// `kill -9` of the server, and another one in its place.
     pub(crate) async fn restart_server(&mut self) {
+        self.restart_server_after(|_| ()).await;
+    }
+
+    /// The same, with something done to its folder in between.
+    pub(crate) async fn restart_server_after(&mut self, change: impl FnOnce(&Path)) {
         if let Some(server) = self.server.take() {
             server.kill().await;
         }
+        change(&self.place.path(""));
         self.server = Some(self.place.start(&["--listen", &self.listen]).await);
     }
 
@@ -115,6 +121,7 @@ fn program(name: &str) -> &'static str {
         "grp-link-verify" => env!("CARGO_BIN_EXE_grp-link-verify"),
         "grp-relay-invite" => env!("CARGO_BIN_EXE_grp-relay-invite"),
         "grp-relay-remove" => env!("CARGO_BIN_EXE_grp-relay-remove"),
+        "grp-status" => env!("CARGO_BIN_EXE_grp-status"),
         "relay-log" => env!("CARGO_BIN_EXE_relay-log"),
         "relay-serve" => env!("CARGO_BIN_EXE_relay-serve"),
         other => panic!("no program: {other}"),

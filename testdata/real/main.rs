@@ -13,3 +13,4 @@ mod hostile;
 mod lifecycle;
 mod relays;
 mod server;
+mod unlinkable;

@@ -26,7 +26,7 @@ pub(crate) fn options(timeout: Timeout, watch: Watch, observer: AgentObserver) -
 /// Records every command.
 pub(crate) fn observer(trace: Trace, who: &'static str) -> AgentObserver {
     Arc::new(move |observed: &AgentExchange<'_>| {
-        crate::trace_exchange(&trace, who, &observed.server.to_string(), &observed.exchange)
+        crate::trace_exchange(&trace, who, &observed.server.to_string(), "", &observed.exchange)
     })
 }
 

@@ -87,6 +87,8 @@ pub struct Connection {
     settings: Settings,
     phase: Phase,
     incoming: Option<Incoming>,
+    /// Another message came while one was waiting for the application.
+    passed_over: bool,
     unheard: Unheard,
     ending: Option<Ending>,
     /// The task of the handshake that failed for good.
@@ -193,6 +195,7 @@ impl Connection {
             incoming: None,
             unheard: Unheard::default(),
             ending: None,
+            passed_over: false,
             stopped: None,
             retries: BTreeMap::new(),
             dirty: Dirty { core: true, position: true, ..Dirty::default() },

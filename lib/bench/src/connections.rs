@@ -59,7 +59,7 @@ struct Party {
     random: SeededRandom,
 }
 
-fn now() -> Time {
+pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(since.as_millis().try_into().unwrap_or(u64::MAX))
 }
@@ -186,6 +186,6 @@ impl Run {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn count(number: usize) -> f64 {
+pub(crate) fn count(number: usize) -> f64 {
     number as f64
 }

@@ -7,11 +7,14 @@ mod client;
 mod connections;
 mod delivery;
 mod memory;
+mod owners;
 mod primitives;
+mod relays;
 mod report;
 mod restart;
 mod server;
 mod timing;
+mod watching;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,8 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench { name: "smp_deliver", run: delivery::measure },
     Bench { name: "connection_send", run: connections::measure },
+    Bench { name: "relay_invitations", run: relays::measure },
+    Bench { name: "relay_monitoring", run: watching::measure },
     Bench { name: "smp_memory_idle_queue", run: memory::idle_queues },
     Bench { name: "smp_memory_idle_connection", run: memory::idle_connections },
     Bench { name: "smp_restart_100k_queues", run: restart::measure },

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use crypto::boxes::{BoxKey, Nonce};
+use crypto::dh::{X448PrivateKey, X25519PrivateKey};
 use crypto::sign::Ed25519PrivateKey;
 use crypto::{aead, hash};
 use openssl::cipher::Cipher;
@@ -63,6 +64,87 @@ impl Primitives {
     /// share it.
     pub(crate) fn sent_message(&self) -> f64 {
         self.ratchet_step + self.ratchet_pass + 2.0 * self.box_pass + self.tls_pass + self.sign_send
+    }
+
+    /// Seconds that the cryptography of one look at a group link takes at least: the block (TLS, block), the data behind
+    /// the link, and its signatures: fixed data, owner, user data. `LGET` is not signed.
+    pub(crate) fn watched_link(&self) -> f64 {
+        2.0 * self.box_pass + self.tls_pass + self.verify_send + 2.0 * self.verify_short
+    }
+}
+
+/// Seconds that public-key operations take which a connection needs once.
+pub(crate) struct Handshakes {
+    /// One X25519 agreement.
+    agree: f64,
+    /// An X25519 key with its public part.
+    key: f64,
+    /// One X448 agreement.
+    agree_448: f64,
+    /// An X448 key with its public part.
+    key_448: f64,
+    /// An Ed25519 key with its public part.
+    signing_key: f64,
+    /// Making the Ed25519 signature of a short command.
+    sign_short: f64,
+}
+
+impl Handshakes {
+    /// Measures all of them.
+    pub(crate) fn measure() -> Self {
+        let (x25519, x448) = (X25519PrivateKey::from_bytes([7; 32]), X448PrivateKey::from_bytes([7; 56]));
+        let (peer, peer_448) = (X25519PrivateKey::from_bytes([9; 32]).public(), X448PrivateKey::from_bytes([9; 56]));
+        let peer_448 = peer_448.public();
+        Handshakes {
+            agree: median(|| drop(black_box(x25519.agree(black_box(&peer))))),
+            key: median(|| {
+                black_box(X25519PrivateKey::from_bytes(black_box([5; 32])).public());
+            }),
+            agree_448: median(|| {
+                black_box(peer_448.as_ref().map(|peer| x448.agree(black_box(peer)).is_ok()).is_ok());
+            }),
+            key_448: median(|| {
+                black_box(X448PrivateKey::from_bytes(black_box([5; 56])).public().is_ok());
+            }),
+            signing_key: median(|| {
+                black_box(Ed25519PrivateKey::from_seed(black_box([5; 32])).public());
+            }),
+            sign_short: sign(90),
+        }
+    }
+
+    /// Seconds that the cryptography of one accepted invitation takes a relay at least.
+    ///
+    /// | counted | |
+    /// |---|---|
+    /// | blocks (block, TLS) | the request, the group link, `NEW` with the relay link's data, the answer; all others are shared |
+    /// | boxes of 16 KiB | delivery and envelope of the request, group link, relay link, envelope of the answer |
+    /// | the ratchet | its keys and one message |
+    /// | X25519 agreements | envelope of the request, deliveries of two new queues, envelope of the answer |
+    /// | X25519 keys | two for each new queue, one for the envelope |
+    /// | X448 agreements and keys | three and two to agree, one and one for the first turn; no encapsulation in groups |
+    /// | Ed25519 keys | member key, two recipients', one sender's |
+    /// | signatures checked | group link: fixed data, owner, user data (long) |
+    /// | signatures made | user data of the relay link, `NEW` around it, `SEND` (long); fixed data, `NEW`, `SKEY`, `ACK` |
+    pub(crate) fn accepted_invitation(&self, primitives: &Primitives) -> f64 {
+        4.0 * (primitives.box_pass + primitives.tls_pass)
+            + 5.0 * primitives.box_pass
+            + primitives.ratchet_step
+            + primitives.ratchet_pass
+            + 4.0 * self.agree
+            + 5.0 * self.key
+            + 4.0 * self.agree_448
+            + 3.0 * self.key_448
+            + 4.0 * self.signing_key
+            + primitives.verify_send
+            + 2.0 * primitives.verify_short
+            + 3.0 * primitives.sign_send
+            + 4.0 * self.sign_short
+    }
+
+    /// For the report.
+    pub(crate) fn agree_448(&self) -> f64 {
+        self.agree_448
     }
 }
 

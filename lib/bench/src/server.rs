@@ -29,14 +29,23 @@ struct Ready {
 impl Server {
     /// Starts a server with durable state of its own and waits until it listens.
     pub(crate) fn start() -> Result<Self, Failure> {
+        Self::start_with(&[])
+    }
+
+    /// The same with flags besides.
+    pub(crate) fn start_with(flags: &[&str]) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let mut server = Self::start_in(folder.path())?;
+        let mut server = Self::spawn(folder.path(), flags)?;
         server.folder = Some(folder);
         Ok(server)
     }
 
     /// Starts a server on the state in a folder.
     pub(crate) fn start_in(folder: &Path) -> Result<Self, Failure> {
+        Self::spawn(folder, &[])
+    }
+
+    fn spawn(folder: &Path, flags: &[&str]) -> Result<Self, Failure> {
         let mut child = Command::new("taskset")
             .args(["--cpu-list", CORE])
             .arg(program("smp-serve")?)
@@ -49,6 +58,7 @@ impl Server {
                 "100000",
                 "--quiet",
             ])
+            .args(flags)
             .arg("--identity")
             .arg(folder.join("identity"))
             .arg("--store")

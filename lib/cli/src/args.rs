@@ -10,7 +10,7 @@ use crate::{Code, Error};
 /// What every tool understands.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// Print indented JSON
+    /// Print for people: indented JSON, or a table where the tool has one
     #[arg(long)]
     pub(crate) pretty: bool,
 

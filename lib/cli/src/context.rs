@@ -225,24 +225,24 @@ impl Context {
     /// Ends the run with its document: to stdout, or to `--out` with the public part on stdout.
     pub(crate) fn finish<D: Document>(&mut self, document: &D) -> Result<(), Error> {
         self.check_declared::<D>()?;
-        let marks = self.run.marks();
-        let whole = Zeroizing::new(document::whole(document, &marks, self.pretty)?);
-        let Some(path) = &self.out.out else {
-            let shown = if self.kept { document::public(document, &marks, self.pretty)? } else { whole.to_string() };
-            return self.print(&shown);
-        };
-        let write = if self.out.force { file::replace } else { file::create };
-        write(path, whole.as_bytes())?;
-        let public = document::public(document, &marks, self.pretty)?;
-        self.print(&public)
+        if let Some(path) = &self.out.out {
+            let whole = Zeroizing::new(document::whole(document, &self.run.marks(), self.pretty)?);
+            let write = if self.out.force { file::replace } else { file::create };
+            write(path, whole.as_bytes())?;
+            self.kept = true;
+        }
+        self.emit(document)
     }
 
     /// Prints a document at once: an event, or a report beside an error. A server whose stdout is closed goes on in
     /// silence.
     pub fn emit<D: Document>(&mut self, document: &D) -> Result<(), Error> {
         self.check_declared::<D>()?;
+        if let Some(table) = document.table().filter(|_| self.pretty) {
+            return self.print(&format!("{table}\n"));
+        }
         let text = if self.kept { document::public } else { document::whole };
-        let text = text(document, &self.run.marks(), self.pretty)?;
+        let text = Zeroizing::new(text(document, &self.run.marks(), self.pretty)?);
         self.print(&text)
     }
 

@@ -33,6 +33,12 @@ pub trait Document: Serialize + DeserializeOwned + JsonSchema {
     ///
     /// The public form is what stdout carries when the whole document goes to a file.
     const SECRETS: &'static [&'static str] = &[];
+
+    /// What `--pretty` shows on stdout instead of indented JSON, if that is easier to read for people. Without the last
+    /// line break, and with nothing that a terminal obeys.
+    fn table(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a tool takes: one kind of document, or [`Either`] of several.

@@ -10,7 +10,7 @@
 //! | the code of an error decides the exit status | [`Code`], [`Error`], [`Exit`] |
 //! | a state file is locked, and replaced before it is depended on | [`State`]; [`SharedState`] for several runs at once |
 //! | randomness and time come from the system, or from `--seed-file` and `--now` | [`Context::random`], [`Context::now`] |
-//! | protocol steps are recorded | [`Trace::step`] |
+//! | protocol steps are recorded, and records put together | [`Trace::step`], [`sequence`] |
 //! | signals, time limits, the async runtime | [`block_on`], [`serve`], [`Timeout`] |
 //! | help, man page, schemas, completions from one description | [`Tool`] |
 //!
@@ -90,6 +90,7 @@ mod lines;
 mod lock;
 mod page;
 mod random;
+pub mod sequence;
 mod shared;
 mod shell;
 mod signal;

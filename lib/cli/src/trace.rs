@@ -6,6 +6,9 @@
 //!
 //! `at` is the time of the run in milliseconds since 1970, so a run with `--now` writes the same bytes again. Every line
 //! is one write to a file opened for appending, so the tools of a pipeline can share one file. Secrets never go in.
+//!
+//! Records of several parties can be put together without trusting their clocks ([`crate::sequence`]): what one of them
+//! `tells`, another one `hears` later, and both lines give it the same name.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -39,6 +42,15 @@ pub struct Step<'a> {
     /// Whatever helps to follow it; never a secret.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub note: &'a str,
+    /// Which of several groups or connections it is about, as whoever acts calls it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub about: &'a str,
+    /// The name of what somebody else is told with this step, the same for both.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub tells: &'a str,
+    /// The name of what somebody else told before this step.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub hears: &'a str,
 }
 
 impl fmt::Display for Step<'_> {
@@ -86,6 +98,11 @@ impl Trace {
             Ok(Arc::new(Mutex::new(Record { file, failure: None })))
         };
         Ok(Trace { tool, clock, file: path.map(open).transpose()? })
+    }
+
+    /// Whether there is a file. What would cost much, and is of no use to who reads along, asks before.
+    pub fn is_recorded(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Records a step, and shows it with `--verbose`. A file that cannot be written fails the run at its end.

@@ -15,7 +15,8 @@ use agent::compressed::{self, CompressionError};
 use codec::{Encode, Malformed, Reader, Write};
 use serde_json::Value;
 
-use crate::element::{AuthoredMessage, Element, ElementError};
+use crate::chunk;
+use crate::element::{self, AuthoredMessage, Element, ElementError};
 use crate::event::Event;
 use crate::json;
 use crate::limits::{self, TooLong};
@@ -85,6 +86,24 @@ impl Batch {
     /// What was not.
     pub fn errors(&self) -> impl Iterator<Item = &ElementError> {
         self.elements.iter().filter_map(|element| element.as_ref().err())
+    }
+}
+
+/// What a body says, for a record of who said what: the names of its events, and nothing that a peer could choose.
+pub fn names(body: &[u8]) -> String {
+    let Ok(batch) = Batch::parse(body) else { return "malformed".to_owned() };
+    let names: Vec<_> = batch.elements.iter().map(|element| element.as_ref().map_or("malformed", name)).collect();
+    names.join(", ")
+}
+
+fn name(element: &Element) -> &str {
+    match element {
+        Element::Message(authored) => match &authored.message().event {
+            Event::Unknown(_) => "unknown",
+            event => event.name(),
+        },
+        Element::Forward(_) => "forwarded",
+        Element::Chunk(_) => "chunk",
     }
 }
 
@@ -168,14 +187,19 @@ pub enum DoesNotFit {
 impl BatchWriter {
     /// Adds an element, or nothing.
     pub fn push(&mut self, element: &Element) -> Result<(), DoesNotFit> {
-        let bytes = element.to_bytes();
-        check_alone(element, bytes.len())?;
+        self.push_written(&element.to_bytes())
+    }
+
+    /// Adds an element as it was written before, or nothing.
+    pub fn push_written(&mut self, bytes: &[u8]) -> Result<(), DoesNotFit> {
+        let kind = bytes.first().copied().unwrap_or_default();
+        check_alone(kind, bytes.len())?;
         let length = [self.elements.len(), ELEMENT_HEAD, bytes.len()].iter().sum::<usize>();
         let full = BATCH_HEAD.saturating_add(length) > limits::AUTHORED;
         let count = self.count.checked_add(1).filter(|_| self.count == 0 || !full).ok_or(DoesNotFit::Full)?;
         self.count = count;
-        self.bare = count == 1 && !matches!(element, Element::Forward(_));
-        self.elements.put_large(&bytes);
+        self.bare = count == 1 && kind != element::FORWARD;
+        self.elements.put_large(bytes);
         Ok(())
     }
 
@@ -195,13 +219,13 @@ impl BatchWriter {
 }
 
 /// Whether an element fits a body of its own.
-fn check_alone(element: &Element, length: usize) -> Result<(), TooLong> {
-    match element {
-        Element::Message(_) => limits::check(length, limits::AUTHORED),
-        Element::Forward(_) => {
+fn check_alone(kind: u8, length: usize) -> Result<(), TooLong> {
+    match kind {
+        element::FORWARD => {
             limits::check(length, limits::FORWARDED_ALONE.saturating_sub(BATCH_HEAD.saturating_add(ELEMENT_HEAD)))
         }
-        Element::Chunk(_) => limits::check(length, limits::AGENT_MESSAGE),
+        chunk::TAG => limits::check(length, limits::AGENT_MESSAGE),
+        _ => limits::check(length, limits::AUTHORED),
     }
 }
 

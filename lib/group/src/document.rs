@@ -12,6 +12,7 @@ mod group_status;
 mod member;
 mod owner;
 mod relay_record;
+mod status_table;
 mod verified_link;
 
 pub use connections::ConnectionRecords;

@@ -20,7 +20,7 @@ use crate::message::{ExactMessage, Message, MessageError};
 
 const JSON: u8 = b'{';
 const SIGNED: u8 = b'/';
-const FORWARD: u8 = b'>';
+pub(crate) const FORWARD: u8 = b'>';
 /// In front of a signature: it is by the member that the message is attributed to.
 const BY_MEMBER: &[u8] = b"M";
 const SENDER_MEMBER: u8 = b'M';

@@ -44,12 +44,15 @@
 
 mod address;
 mod check;
+mod due;
 mod event;
 mod group;
+mod index;
 mod inputs;
 mod invitation;
 mod journal;
 mod link;
+pub mod members;
 mod name;
 mod operator;
 mod record;

@@ -187,8 +187,8 @@ impl Client {
         let tag = request.command.tag();
         let (sender, receiver) = oneshot::channel();
         let encoded = self.encode(request)?;
-        let observation = Observation::new(self.observer.clone(), tag, encoded.transmission.len());
         let corr_id = encoded.corr_id.clone();
+        let observation = Observation::new(self.observer.clone(), tag, corr_id.clone(), encoded.transmission.len());
         self.outgoing.send(encoded.answered_to(Answer::Caller(sender))).await.map_err(|_| ClientError::NotSent)?;
         Ok(PendingResponse::new(corr_id, receiver, self.shared.clone(), observation))
     }

@@ -210,7 +210,7 @@ async fn collected_responses_come_by_number_and_messages_among_them_as_events() 
     let commands = [Command::Ack(MessageId::from([1; 24])), Command::Off, Command::Del, Command::Sub];
     for (number, command) in (10..).zip(commands) {
         let request = Request::new(command).about(queue(1)).authorized_by(&key);
-        assert!(client.submit_collected(request, number, &collector).unwrap() > 0);
+        assert!(client.submit_collected(request, number, &collector).unwrap().1 > 0);
     }
     let mut outcomes = Vec::new();
     for _ in 0..4 {

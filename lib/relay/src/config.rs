@@ -9,6 +9,8 @@ use group::relay::{RelayIdentity, RelaySettings};
 use net::agent::AgentOptions;
 use tokio::sync::mpsc;
 
+use crate::observe::Observer;
+
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub log_kept: Duration,
     /// How long what is under way may take when the service ends.
     pub drain_timeout: Duration,
+    /// Whoever watches.
+    pub observer: Observer,
 }
 
 /// A program that decides about invitations.

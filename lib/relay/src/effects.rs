@@ -12,6 +12,7 @@ use net::agent::{Agent, AgentError, ChangeError};
 use crate::address::settings;
 use crate::config::Clock;
 use crate::links::Links;
+use crate::observe::{Observed, Observer};
 use crate::policy::Policy;
 
 /// What tasks are run with. Cheap to clone.
@@ -22,6 +23,7 @@ pub(crate) struct Effects {
     pub(crate) policy: Option<Arc<Policy>>,
     pub(crate) random: SharedRandom,
     pub(crate) clock: Clock,
+    pub(crate) observer: Observer,
 }
 
 /// How a task ended, or that it has not.
@@ -52,6 +54,7 @@ impl Effects {
             }
             Task::Answer { request, connection, server, info } => {
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
+                self.observer.show(&Observed::Says(connection, &info));
                 Ran::Finished(self.answer(request, connection, plan, info).await)
             }
             Task::Dismiss(request) => {
@@ -59,6 +62,7 @@ impl Effects {
                 Ran::Finished(self.change(&ConnectionName::Address, reject).await)
             }
             Task::Send { connection, body } => {
+                self.observer.show(&Observed::Says(connection, &body));
                 let options = SendOptions { notify: true, ..SendOptions::default() };
                 let send = move |connection: &mut Connection, env: &mut Env<'_>| {
                     connection.send(&body, options, env).map(drop)

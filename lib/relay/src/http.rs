@@ -19,11 +19,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use group::relay::{Relay, Service, Status};
+use group::relay::{GroupSelector, Relay, Service, Status};
 use tokio::net::TcpListener;
 
 use crate::format::{escaped, moment};
 use crate::service::Handle;
+use crate::standing::Standing;
 
 /// Who looks after that long finds the relay unwell.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,24 +34,17 @@ const SHOWN: usize = 1_000;
 /// How everything stands.
 #[derive(Debug, Clone)]
 pub struct Page {
-    statuses: Vec<(&'static str, usize)>,
-    rows: Vec<Row>,
+    pub(crate) statuses: Vec<(&'static str, usize)>,
+    /// Tasks that are under way.
+    pub(crate) under_way: usize,
+    /// Requests of members that wait.
+    pub(crate) joins: usize,
+    rows: Vec<Standing>,
     now: Time,
 }
 
-#[derive(Debug, Clone)]
-struct Row {
-    id: u64,
-    name: String,
-    group: String,
-    status: &'static str,
-    detail: String,
-    since: Time,
-    accepting: bool,
-}
-
 impl Page {
-    pub(crate) fn of(relay: &Relay, now: Time) -> Self {
+    pub(crate) fn of(relay: &Relay, now: Time, under_way: usize, joins: usize) -> Self {
         let mut statuses: BTreeMap<&'static str, usize> =
             ["invited", "link_created", "accepted", "acknowledged_roster", "active", "inactive", "rejected"]
                 .map(|status| (status, 0))
@@ -61,8 +55,13 @@ impl Page {
         }
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
-        let rows = services.into_iter().take(SHOWN).map(|service| Row::of(service, relay)).collect();
-        Page { statuses: statuses.into_iter().collect(), rows, now }
+        let rows = services.into_iter().take(SHOWN).map(|service| Standing::of(service, relay)).collect();
+        Page { statuses: statuses.into_iter().collect(), under_way, joins, rows, now }
+    }
+
+    /// The services with such a group, or all; at most the newest thousand.
+    pub(crate) fn standings(&self, group: Option<&GroupSelector>) -> impl Iterator<Item = &Standing> {
+        self.rows.iter().filter(move |row| group.is_none_or(|group| row.is_of(group)))
     }
 
     /// The page for people.
@@ -82,12 +81,12 @@ impl Page {
             let _ = write!(
                 page,
                 "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}</tr>",
-                row.id,
-                escaped(&row.name),
-                escaped(&row.group),
+                row.service,
+                escaped(row.name.as_deref().unwrap_or_default()),
+                escaped(row.group_id.as_deref().unwrap_or_default()),
                 escaped(row.status),
-                escaped(&row.detail),
-                moment(row.since),
+                escaped(&detail(row)),
+                moment(Time::from_millis(row.since_at.saturating_mul(1_000))),
             );
         }
         let _ = write!(page, "</table><p>{}</html>", moment(self.now));
@@ -95,24 +94,11 @@ impl Page {
     }
 }
 
-impl Row {
-    fn of(service: &Service, relay: &Relay) -> Self {
-        let group = service.group();
-        let detail = match service.status() {
-            Status::Inactive(why) => format!("({why:?})"),
-            Status::Rejected(why) => format!("({why:?})"),
-            Status::Active if service.is_confirmed() => "(confirmed)".to_owned(),
-            _ => String::new(),
-        };
-        Row {
-            id: service.id().0,
-            name: group.map(|group| group.profile.display_name.clone()).unwrap_or_default(),
-            group: group.map(|group| group.group_id.to_string()).unwrap_or_default(),
-            status: service.status().name(),
-            detail,
-            since: service.since(),
-            accepting: service.is_accepting(relay.settings()),
-        }
+fn detail(standing: &Standing) -> String {
+    match (&standing.reason, standing.confirmed && standing.status == Status::Active.name()) {
+        (Some(reason), _) => format!("({reason})"),
+        (None, true) => "(confirmed)".to_owned(),
+        (None, false) => String::new(),
     }
 }
 
@@ -145,7 +131,7 @@ async fn metrics(Shared(handle): Shared<Handle>) -> Response {
     match look(&handle).await {
         Ok(page) => {
             let text = (CONTENT_TYPE, "text/plain; version=0.0.4");
-            ([text], handle.metrics().render(&page.statuses)).into_response()
+            ([text], handle.metrics().render(&page)).into_response()
         }
         Err(unwell) => unwell,
     }

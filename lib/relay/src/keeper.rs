@@ -10,7 +10,8 @@ use std::time::Duration;
 use agent::connection::{Connection, ConnectionError, Event};
 use agent::time::{Env, Time};
 use group::relay::{
-    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, Task, TaskId,
+    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, ServiceId,
+    Task, TaskId,
 };
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
@@ -21,7 +22,9 @@ use tokio::task::JoinSet;
 use crate::config::Clock;
 use crate::effects::{Effects, Ran, connection_id};
 use crate::http::Page;
+use crate::joins::Joins;
 use crate::metrics::Metrics;
+use crate::observe::{Done, LinkStep, Observed};
 use crate::service::ServiceError;
 use crate::store::RelayStore;
 
@@ -29,8 +32,12 @@ use crate::store::RelayStore;
 const TOGETHER: usize = 256;
 /// The longest sleep: clocks of machines jump.
 const SLEEP: Duration = Duration::from_secs(60);
+/// Tasks that may be under way. Further ones stay due.
+const UNDER_WAY: usize = 512;
 /// Between looks at the size of the log.
 const TRIM_EVERY: Duration = Duration::from_secs(3_600);
+/// New lines of the log after which its size is looked at in any case.
+const TRIM_AFTER: usize = 100_000;
 
 /// What the operator wants, with where to answer once it is durable.
 #[derive(Debug)]
@@ -77,6 +84,9 @@ pub(crate) struct Keeper {
     work: Work,
     after: Vec<After>,
     trimmed: Option<Time>,
+    /// Lines of the log since then.
+    lines_since: usize,
+    joins: Joins,
 }
 
 /// What is under way.
@@ -85,7 +95,7 @@ struct Work {
     running: JoinSet<(TaskId, Ran)>,
     ids: BTreeSet<TaskId>,
     /// Connections that tasks are about.
-    busy: BTreeMap<TaskId, ConnectionName>,
+    busy: BTreeMap<ConnectionName, TaskId>,
     /// Links that the agent is creating.
     awaited: BTreeMap<ConnectionName, TaskId>,
     /// What the agent told of links before it said that it has them.
@@ -130,6 +140,8 @@ impl Keeper {
             work: Work::default(),
             after: Vec::new(),
             trimmed: None,
+            lines_since: 0,
+            joins: Joins::default(),
         }
     }
 
@@ -158,14 +170,16 @@ impl Keeper {
     async fn take_in(&mut self) -> bool {
         let sleep = self.sleep();
         tokio::select! {
+            // First what tasks did, then what followed from it.
+            biased;
+            Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                self.ran(task, ran);
+            },
             event = self.events.next() => match event {
                 Some(event) => self.told(event),
                 None => return false,
             },
             Some(order) = self.orders.recv() => self.ordered(order),
-            Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
-                self.ran(task, ran);
-            },
             Some(_) = self.work.small.join_next() => {}
             () = tokio::time::sleep(sleep) => self.step(Relay::elapsed),
         }
@@ -177,14 +191,14 @@ impl Keeper {
         for _ in 0..TOGETHER {
             tokio::select! {
                 biased;
+                Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
+                    self.ran(task, ran);
+                },
                 event = self.events.next() => match event {
                     Some(event) => self.told(event),
                     None => return false,
                 },
                 Some(order) = self.orders.recv() => self.ordered(order),
-                Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
-                    self.ran(task, ran);
-                },
                 () = std::future::ready(()) => return true,
             }
         }
@@ -208,10 +222,12 @@ impl Keeper {
     /// Makes everything durable that changed, and does what waited for that.
     async fn commit(&mut self) -> Result<(), ServiceError> {
         let changes = self.relay.take_changes();
-        let lines = self.new_lines(&changes);
+        let lines = new_lines(&changes);
+        self.lines_since = self.lines_since.saturating_add(lines.len());
         if !changes.is_empty() {
             self.store.commit(changes).await?;
         }
+        lines.iter().for_each(|line| self.effects.observer.show(&Observed::Logged(line)));
         if let Some(listener) = &self.lines {
             // Who reads too slowly misses lines; the log has them.
             lines.into_iter().for_each(|line| drop(listener.try_send(line)));
@@ -223,19 +239,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Lines of the log among the changes, if somebody wants them.
-    fn new_lines(&self, changes: &[Change]) -> Vec<String> {
-        let line = |change: &Change| match (change.key, &change.value) {
-            (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
-            _ => None,
-        };
-        if self.lines.is_some() { changes.iter().filter_map(line).collect() } else { Vec::new() }
-    }
-
     async fn trim(&mut self) -> Result<(), ServiceError> {
         let now = (self.clock)();
-        if self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY) {
-            self.trimmed = Some(now);
+        let is_time = self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY);
+        if is_time || self.lines_since >= TRIM_AFTER {
+            (self.trimmed, self.lines_since) = (Some(now), 0);
             let kept = u64::try_from(self.log_kept.as_millis()).unwrap_or(u64::MAX);
             self.store.trim_log(now.millis().saturating_sub(kept) / 1_000).await?;
         }
@@ -272,17 +280,20 @@ impl Keeper {
 
     fn start_due(&mut self) {
         for id in self.relay.due((self.clock)()) {
+            if self.work.running.len() >= UNDER_WAY {
+                return;
+            }
             if self.work.ids.contains(&id) {
                 continue;
             }
             let mut env = Env { now: (self.clock)(), random: &mut self.random };
             let Some(task) = self.relay.task(&id, &mut env) else { continue };
             let connection = about(&task);
-            if connection.is_some_and(|connection| self.work.busy.values().any(|busy| *busy == connection)) {
+            if connection.is_some_and(|connection| self.work.busy.contains_key(&connection)) {
                 continue;
             }
             self.work.ids.insert(id);
-            self.work.busy.extend(connection.map(|connection| (id, connection)));
+            self.work.busy.extend(connection.map(|connection| (connection, id)));
             let effects = self.effects.clone();
             self.metrics.task(&id);
             self.work.running.spawn(async move { (id, effects.run(task).await) });
@@ -290,7 +301,7 @@ impl Keeper {
     }
 
     fn ran(&mut self, task: TaskId, ran: Ran) {
-        self.work.busy.remove(&task);
+        self.work.busy.retain(|_, busy| *busy != task);
         match ran {
             Ran::Finished(outcome) => self.finish(task, outcome),
             Ran::Awaits(connection) => {
@@ -305,6 +316,9 @@ impl Keeper {
     fn finish(&mut self, task: TaskId, outcome: Outcome) {
         self.work.ids.remove(&task);
         self.work.awaited.retain(|_, awaited| *awaited != task);
+        if let TaskId::DeleteConnection(ConnectionName::Link(service)) = task {
+            self.joins.forget(service);
+        }
         if let TaskId::DeleteConnection(connection) = task {
             // Nobody waits any more for what is deleted.
             self.work.early.remove(&connection);
@@ -313,7 +327,21 @@ impl Keeper {
             }
         }
         self.metrics.outcome(&outcome);
+        if let Some((service, step, done)) = link_step(&task, &outcome) {
+            self.show_link(service, step, done);
+        }
         self.step(|relay, env| relay.finish(&task, outcome, env));
+    }
+
+    /// Shows what is done about a link. Of a link that is not known any more nothing is shown.
+    fn show_link(&self, service: ServiceId, step: LinkStep, done: Done) {
+        let link = self.relay.service(service).and_then(|service| match step {
+            LinkStep::ReadGroupLink | LinkStep::LookAtGroupLink => Some(&service.invitation().group_link),
+            LinkStep::CreateRelayLink | LinkStep::DeleteRelayLink => service.relay_link(),
+        });
+        if let Some(link) = link {
+            self.effects.observer.show(&Observed::Link(service, step, link, done));
+        }
     }
 
     /// Something that the agent tells.
@@ -342,6 +370,9 @@ impl Keeper {
     }
 
     fn connection_told(&mut self, name: ConnectionName, event: Event) {
+        if let Some(body) = said(&event) {
+            self.effects.observer.show(&Observed::Hears(name, body));
+        }
         match event {
             Event::Created | Event::Stopped(_) if self.work.awaited.contains_key(&name) => self.created(name, event),
             Event::Created | Event::Stopped(_) if self.is_creating(&name) => drop(self.work.early.insert(name, event)),
@@ -359,8 +390,7 @@ impl Keeper {
             Event::Requested(request) if name == ConnectionName::Address => {
                 self.step(|relay, env| relay.requested(request.id, &request.info, env));
             }
-            // Nobody forwards to members yet: the agent keeps what they ask.
-            Event::Requested(_) => self.metrics.joins.add(1),
+            Event::Requested(request) => self.join_asked(name, request.id),
             Event::Info(info) => self.step(|relay, env| relay.informed(&name, &info, env)),
             Event::Connected { .. } => {
                 self.step(|relay, env| relay.connected(&name, env));
@@ -384,15 +414,36 @@ impl Keeper {
             | Event::QuotaExceeded { .. }
             | Event::QuotaRestored
             | Event::LinkSet
-            | Event::Suspended
-            | Event::Deleted(_) => {}
+            | Event::Suspended => {}
+            Event::Deleted(refused) => {
+                if let ConnectionName::Link(service) = name {
+                    let done = if refused.is_none() { Done::Yes } else { Done::No };
+                    self.show_link(service, LinkStep::DeleteRelayLink, done);
+                }
+            }
         }
+    }
+
+    /// Nobody forwards to members yet: the agent keeps what they ask, within bounds.
+    fn join_asked(&mut self, name: ConnectionName, request: u64) {
+        self.metrics.joins.add(1);
+        let ConnectionName::Link(service) = name else { return };
+        if self.joins.take(service, request) {
+            return;
+        }
+        self.metrics.refused_joins.add(1);
+        let agent = self.effects.agent.clone();
+        self.work.small.spawn(async move {
+            // What was not rejected is told again after a restart.
+            let reject = move |link: &mut Connection, _: &mut Env<'_>| link.reject(request);
+            let _ = agent.change(&connection_id(&name), reject).await;
+        });
     }
 
     /// Whether a task is about to hand this link to the agent.
     fn is_creating(&self, name: &ConnectionName) -> bool {
         let ConnectionName::Link(service) = name else { return false };
-        self.work.busy.contains_key(&TaskId::CreateLink(*service))
+        self.work.busy.get(name) == Some(&TaskId::CreateLink(*service))
     }
 
     /// The link that a task creates exists, or its server refused it.
@@ -408,7 +459,8 @@ impl Keeper {
     fn ordered(&mut self, order: Order) {
         match order {
             Order::Look(asker) => {
-                let page = Page::of(&self.relay, (self.clock)());
+                let under_way = self.work.running.len();
+                let page = Page::of(&self.relay, (self.clock)(), under_way, self.joins.count());
                 let _ = asker.send(page);
             }
             Order::Change(command, selector, asker) => {
@@ -450,6 +502,41 @@ impl Keeper {
         let _ = tokio::time::timeout(timeout, async { tokio::join!(agent.close(), events) }).await;
         drained
     }
+}
+
+/// The body that an event brings.
+fn said(event: &Event) -> Option<&[u8]> {
+    match event {
+        Event::Requested(request) => Some(&request.info),
+        Event::Info(info) => Some(info),
+        Event::Message(message) => Some(&message.body),
+        _ => None,
+    }
+}
+
+/// Lines of the log among the changes.
+fn new_lines(changes: &[Change]) -> Vec<String> {
+    let line = |change: &Change| match (change.key, &change.value) {
+        (RecordKey::Log(..), Some(line)) => Some(String::from_utf8_lossy(line).into_owned()),
+        _ => None,
+    };
+    changes.iter().filter_map(line).collect()
+}
+
+/// What a task does about a link, and how that ended.
+fn link_step(task: &TaskId, outcome: &Outcome) -> Option<(ServiceId, LinkStep, Done)> {
+    let (service, step) = match task {
+        TaskId::ReadGroupLink(service) => (service, LinkStep::ReadGroupLink),
+        TaskId::CheckLink(service) => (service, LinkStep::LookAtGroupLink),
+        TaskId::CreateLink(service) => (service, LinkStep::CreateRelayLink),
+        _ => return None,
+    };
+    let done = match outcome {
+        Outcome::Done | Outcome::LinkData(_) | Outcome::Verdict(_) => Done::Yes,
+        Outcome::Unreachable => Done::NotYet,
+        Outcome::NoLink | Outcome::Failed(_) => Done::No,
+    };
+    Some((*service, step, done))
 }
 
 /// The connection that a task is about.

@@ -18,9 +18,11 @@
 //! | [`service`] | starting, the loop, ending in good order |
 //! | [`store`] | records, and the log that can be exported |
 //! | [`links`] | reading group links from servers |
+//! | [`observe`] | showing what happens to whoever records it |
 //! | [`policy`] | the operator's program that is asked about invitations |
 //! | [`control`] | the operator's orders, through a Unix socket |
 //! | [`http`] | metrics, health and a status page |
+//! | `standing` | how the relay stands with each group |
 
 mod address;
 pub mod config;
@@ -28,11 +30,14 @@ pub mod control;
 mod effects;
 mod format;
 pub mod http;
+mod joins;
 mod keeper;
 pub mod links;
 mod metrics;
+pub mod observe;
 pub mod policy;
 pub mod service;
+mod standing;
 pub mod store;
 
 pub use group::relay::{ConnectionName, RelayIdentity, RelaySettings, ServiceId};

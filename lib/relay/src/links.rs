@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
 use group::relay::Outcome;
-use net::client::ClientError;
+use net::client::{self, ClientError};
 use net::steady::{SteadyClient, SteadyOptions, Unavailable};
 use net::tls::Connector;
 use net::{Blame, SharedRandom};
@@ -17,6 +17,8 @@ use smp::address::ServerAddress;
 use smp::error::Error as ServerError;
 use smp::id::LinkId;
 use tokio::time::Instant;
+
+use crate::observe::{Observed, Observer};
 
 /// Connections that are kept. Anybody who sends invitations names servers.
 const KEPT: usize = 64;
@@ -31,6 +33,7 @@ struct Shared {
     connector: Connector,
     options: SteadyOptions,
     random: SharedRandom,
+    observer: Observer,
     clients: Mutex<HashMap<ServerAddress, Kept>>,
 }
 
@@ -41,14 +44,14 @@ struct Kept {
 
 impl Links {
     /// Reads links through connections of this kind.
-    pub fn new(connector: Connector, options: SteadyOptions, random: SharedRandom) -> Self {
-        Links(Arc::new(Shared { connector, options, random, clients: Mutex::default() }))
+    pub fn new(connector: Connector, options: SteadyOptions, random: SharedRandom, observer: Observer) -> Self {
+        Links(Arc::new(Shared { connector, options, random, observer, clients: Mutex::default() }))
     }
 
     /// What stands behind a link.
     pub async fn read(&self, server: &ServerAddress, link: &LinkId) -> Outcome {
         let content = match self.client(server).client().await {
-            Ok(client) => client.get_link(link).await,
+            Ok(client) => client.observed_by(self.observer(server)).get_link(link).await,
             Err(error) => return unavailable(&error),
         };
         match content {
@@ -58,6 +61,11 @@ impl Links {
             Err(ClientError::Refused(ServerError::Auth)) => Outcome::NoLink,
             Err(error) => failed(error.blame(), &error),
         }
+    }
+
+    fn observer(&self, server: &ServerAddress) -> client::Observer {
+        let (observer, server) = (self.0.observer.clone(), server.clone());
+        Arc::new(move |exchange| observer.show(&Observed::Command(&server, exchange)))
     }
 
     /// The client of a server, which is connected to if it was not before.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use group::relay::{Event, Outcome, TaskId};
 
+use crate::http::Page;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -26,6 +28,7 @@ pub(crate) struct Metrics {
     dismissed: Counter,
     tests: Counter,
     pub(crate) joins: Counter,
+    pub(crate) refused_joins: Counter,
     checks: Counter,
     forwarded: Counter,
     tasks: Counter,
@@ -41,7 +44,12 @@ impl Metrics {
             Event::Dismissed(_) => self.dismissed.add(1),
             Event::Tested => self.tests.add(1),
             Event::ToForward { .. } => self.forwarded.add(1),
-            Event::StatusChanged { .. } | Event::Admission { .. } | Event::UnknownConnection(_) => {}
+            Event::StatusChanged { .. }
+            | Event::OwnerConnected { .. }
+            | Event::OwnerLost { .. }
+            | Event::RosterChanged(_)
+            | Event::Admission { .. }
+            | Event::UnknownConnection(_) => {}
         }
     }
 
@@ -70,13 +78,14 @@ impl Metrics {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn render(&self, services: &[(&'static str, usize)]) -> String {
+    pub(crate) fn render(&self, now: &Page) -> String {
         let mut page = String::new();
         let counters = [
             ("invitations_total", "Invitations, repeated ones not counted.", &self.invitations),
             ("dismissed_requests_total", "Requests that got no answer.", &self.dismissed),
             ("address_tests_total", "Tests of the address.", &self.tests),
             ("waiting_joins_total", "Requests of members that came.", &self.joins),
+            ("refused_joins_total", "Requests of members for which there was no room.", &self.refused_joins),
             ("owner_messages_total", "Messages of owners for everybody in a group.", &self.forwarded),
             ("link_checks_total", "Looks at group links.", &self.checks),
             ("tasks_total", "Tasks that were begun.", &self.tasks),
@@ -84,11 +93,18 @@ impl Metrics {
             ("tasks_failed_total", "Tasks that failed.", &self.failed),
         ];
         let _ = writeln!(page, "# HELP relay_services Services by status.\n# TYPE relay_services gauge");
-        for (status, count) in services {
+        for (status, count) in &now.statuses {
             let _ = writeln!(page, "relay_services{{status=\"{status}\"}} {count}");
         }
         let _ = writeln!(page, "# HELP relay_keeping 1 while connections can be kept.\n# TYPE relay_keeping gauge");
         let _ = writeln!(page, "relay_keeping {}", u8::from(self.is_healthy()));
+        let gauges = [
+            ("tasks_under_way", "Tasks that are under way.", now.under_way),
+            ("joins_waiting", "Requests of members that wait.", now.joins),
+        ];
+        for (name, help, count) in gauges {
+            let _ = writeln!(page, "# HELP relay_{name} {help}\n# TYPE relay_{name} gauge\nrelay_{name} {count}");
+        }
         for (name, help, counter) in counters {
             let _ = writeln!(page, "# HELP relay_{name} {help}\n# TYPE relay_{name} counter");
             let _ = writeln!(page, "relay_{name} {}", counter.get());

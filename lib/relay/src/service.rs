@@ -110,9 +110,9 @@ impl RelayService {
         }
         let server = config.settings.servers.first();
         let address = address::open(&agent, &store, &config.identity, server, random.clone(), &clock).await?;
-        let links = Links::new(connector, steady, random.clone());
+        let links = Links::new(connector, steady, random.clone(), config.observer.clone());
         let policy = config.policy.map(|program| Arc::new(Policy::new(program)));
-        let effects = Effects { agent, links, policy, random, clock };
+        let effects = Effects { agent, links, policy, random, clock, observer: config.observer };
         let metrics = Arc::new(Metrics::default());
         let (orders, ordered) = mpsc::channel(ORDERS);
         let (now_ready, ready) = oneshot::channel();

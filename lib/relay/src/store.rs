@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// Only the newest lines of a service are kept, whatever its peers do.
 const LINES_PER_SERVICE: i64 = 10_000;
+/// Only the newest lines of all services are kept: anybody can begin a service.
+const LINES: i64 = 2_000_000;
 
 /// "rlay".
 const SCHEMA: Schema<'_> = Schema {
@@ -96,13 +98,22 @@ impl RelayStore {
         self.0.write(move |tx| tx.execute(sql, [profile]).map(drop)).await
     }
 
-    /// Forgets lines of the log from before that moment, and the oldest ones of services that have too many.
+    /// Forgets lines of the log from before that moment, and the oldest ones of services that have too many, or if there
+    /// are too many in all.
     pub(crate) async fn trim_log(&self, before: u64) -> Result<(), Error> {
+        self.trim_log_to(before, LINES).await
+    }
+
+    async fn trim_log_to(&self, before: u64, lines: i64) -> Result<(), Error> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         let surplus = "DELETE FROM relay_log WHERE number <=
             (SELECT max(number) FROM relay_log AS newest WHERE newest.service = relay_log.service) - ?1";
+        // Lines of one second stay together.
+        let oldest = "DELETE FROM relay_log WHERE at <
+            (SELECT at FROM relay_log ORDER BY at DESC LIMIT 1 OFFSET ?1)";
         let trim = move |tx: &Transaction<'_>| {
             tx.execute("DELETE FROM relay_log WHERE at < ?1", [before])?;
+            tx.execute(oldest, [lines])?;
             tx.execute(surplus, [LINES_PER_SERVICE]).map(drop)
         };
         self.0.write(trim).await

@@ -1,10 +1,13 @@
 //! Everything about a server that can be chosen.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codec::VersionRange;
+use smp::id::CorrId;
+use smp::response::Response;
 use smp::version;
 
 use crate::step::new::Admission;
@@ -38,6 +41,31 @@ pub struct Config {
     pub limits: Limits,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Told of every answer.
+    pub observer: Option<Observer>,
+}
+
+/// Told of every answer, with the correlation ID of its command, just before it goes out. Must not block.
+#[derive(Clone)]
+pub struct Observer(Arc<Observe>);
+
+type Observe = dyn Fn(&CorrId, &Response) + Send + Sync;
+
+impl Observer {
+    /// Calls `observe`.
+    pub fn new(observe: impl Fn(&CorrId, &Response) + Send + Sync + 'static) -> Self {
+        Observer(Arc::new(observe))
+    }
+
+    pub(crate) fn answered(&self, corr_id: &CorrId, response: &Response) {
+        (self.0)(corr_id, response);
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// When messages are forgotten.
@@ -101,6 +129,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             clock: Clock::default(),
+            observer: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent::connection::Connection;
 use agent::connection::event::Event;
 use agent::connection::fault::ConnectionError;
+use agent::connection::task::{Outcome, Task};
 use agent::time::{Env, Time};
 use crypto::Random;
 
@@ -16,9 +17,28 @@ use crate::host::{Active, HostId};
 /// the last turn that was committed.
 ///
 /// It may be told the same event more than once, but never so late that it could miss one.
-pub trait Application: Clone {
+pub trait Application: Sized {
+    /// What of it survives a crash.
+    type Kept;
+
+    /// All that survives.
+    fn kept(&self) -> Self::Kept;
+
+    /// Brings what a turn changed into what is kept.
+    fn keep(&mut self, kept: &mut Self::Kept) {
+        *kept = self.kept();
+    }
+
+    /// As it is after a crash.
+    fn load(kept: &Self::Kept) -> Self;
+
     /// Something happened to a connection.
     fn told(&mut self, turn: &mut Turn<'_>, name: &str, event: Event);
+
+    /// What became of a [call](Turn::call) with this token.
+    fn answered(&mut self, turn: &mut Turn<'_>, token: u64, outcome: Outcome) {
+        let _ = (turn, token, outcome);
+    }
 
     /// The application of another host sent something, not through a connection.
     fn mailed(&mut self, turn: &mut Turn<'_>, from: HostId, mail: &str) {
@@ -44,6 +64,16 @@ pub struct Inbox {
 }
 
 impl Application for Inbox {
+    type Kept = Self;
+
+    fn kept(&self) -> Self {
+        self.clone()
+    }
+
+    fn load(kept: &Self) -> Self {
+        kept.clone()
+    }
+
     fn told(&mut self, _turn: &mut Turn<'_>, name: &str, event: Event) {
         self.events.push((name.to_owned(), event));
     }
@@ -59,6 +89,7 @@ pub struct Turn<'a> {
     pub(crate) told: Vec<(String, Event)>,
     pub(crate) mails: Vec<(HostId, String)>,
     pub(crate) wakes: Vec<(Duration, u64)>,
+    pub(crate) calls: Vec<(u64, Task)>,
 }
 
 impl Turn<'_> {
@@ -70,6 +101,16 @@ impl Turn<'_> {
     /// The world's choices.
     pub fn dice(&mut self) -> &mut Dice {
         self.dice
+    }
+
+    /// For steps of what is no connection.
+    pub fn env(&mut self) -> Env<'_> {
+        Env { now: self.now, random: self.random }
+    }
+
+    /// The names of all connections.
+    pub fn names(&self) -> Vec<String> {
+        self.connections.keys().cloned().collect()
     }
 
     /// The connection with this name, to look at.
@@ -116,5 +157,10 @@ impl Turn<'_> {
     /// Sets a time.
     pub fn wake_after(&mut self, delay: Duration, token: u64) {
         self.wakes.push((delay, token));
+    }
+
+    /// Gives one command to a server, in a session of its own and for no connection. Its outcome comes with this token.
+    pub fn call(&mut self, token: u64, command: Task) {
+        self.calls.push((token, command));
     }
 }

@@ -1,9 +1,11 @@
 //! What may go wrong in a world, how often, and until when.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use agent::time::Time;
 
+use crate::dice::Dice;
 use crate::trace::START;
 
 /// Chances are in thousandths, times in milliseconds.
@@ -58,5 +60,33 @@ impl Chaos {
             server_crash: 0,
             repeated_send: 0,
         }
+    }
+
+    /// Whatever the dice say, for up to half an hour.
+    pub fn random(dice: &mut Dice) -> Self {
+        let mut chaos = Chaos {
+            until: START.after(Duration::from_secs(dice.between(60..=1_800))),
+            latency: 1..=dice.pick(&[20, 300, 3_000]),
+            server_commit: 1..=dice.pick(&[2, 50]),
+            handling: 1..=dice.pick(&[5, 500, 20_000]),
+            rest: 100..=dice.pick(&[2_000, 60_000]),
+            notice: 10..=dice.pick(&[100, 10_000, 60_000]),
+            ..Chaos::none()
+        };
+        if dice.coin() {
+            chaos.crash_before_commit = dice.pick(&[0, 20, 100]);
+            chaos.crash_after_commit = dice.pick(&[0, 20, 100]);
+            chaos.crash_after_effect = dice.pick(&[0, 20, 100]);
+        }
+        if dice.coin() {
+            chaos.cut = dice.pick(&[10, 50, 150]);
+            chaos.connect_failure = dice.pick(&[0, 100, 500]);
+        }
+        if dice.coin() {
+            chaos.server_crash = dice.pick(&[5, 30]);
+        }
+        chaos.commit_failure = dice.pick(&[0, 0, 10, 50]);
+        chaos.repeated_send = dice.pick(&[0, 0, 20, 200]);
+        chaos
     }
 }

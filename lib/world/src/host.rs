@@ -47,9 +47,9 @@ pub enum Discipline {
 pub type Records = BTreeMap<RecordKey, Zeroizing<Vec<u8>>>;
 
 /// What survives a crash.
-pub(crate) struct Disk<A> {
+pub(crate) struct Disk<A: Application> {
     pub(crate) connections: BTreeMap<String, Records>,
-    pub(crate) application: A,
+    pub(crate) application: A::Kept,
 }
 
 /// What does not.
@@ -57,6 +57,20 @@ pub(crate) struct Memory<A> {
     pub(crate) application: A,
     pub(crate) connections: BTreeMap<String, Active>,
     pub(crate) uplinks: BTreeMap<ServerId, Uplink>,
+    /// By session: commands that have one of their own.
+    pub(crate) calls: BTreeMap<SessionNumber, Call>,
+}
+
+impl<A> Memory<A> {
+    pub(crate) fn new(application: A) -> Self {
+        Memory { application, connections: BTreeMap::new(), uplinks: BTreeMap::new(), calls: BTreeMap::new() }
+    }
+}
+
+/// A command that was given in a session of its own.
+pub(crate) struct Call {
+    pub(crate) token: u64,
+    pub(crate) version: u16,
 }
 
 /// A connection in memory.
@@ -114,7 +128,7 @@ pub(crate) enum Waiting {
 }
 
 /// One host.
-pub(crate) struct Host<A> {
+pub(crate) struct Host<A: Application> {
     pub(crate) name: String,
     pub(crate) random: RecordingRandom,
     pub(crate) disk: Disk<A>,
@@ -132,13 +146,11 @@ pub(crate) struct Host<A> {
 
 impl<A: Application> Host<A> {
     pub(crate) fn new(seed: u64, name: &str, application: A) -> Self {
-        let memory =
-            Memory { application: application.clone(), connections: BTreeMap::new(), uplinks: BTreeMap::new() };
         Host {
             name: name.to_owned(),
             random: RecordingRandom::new(seed, name),
-            disk: Disk { connections: BTreeMap::new(), application },
-            memory: Some(memory),
+            disk: Disk { connections: BTreeMap::new(), application: application.kept() },
+            memory: Some(Memory::new(application)),
             life: 0,
             online: true,
             discipline: Discipline::Kept,
@@ -148,7 +160,7 @@ impl<A: Application> Host<A> {
     }
 }
 
-impl<A> Disk<A> {
+impl<A: Application> Disk<A> {
     /// Makes changes of a connection durable.
     pub(crate) fn write(&mut self, name: &str, changes: &[Change], discipline: Discipline) {
         let records = self.connections.entry(name.to_owned()).or_default();

@@ -38,5 +38,5 @@ pub use chaos::Chaos;
 pub use dice::Dice;
 pub use host::{Discipline, HostId, PersistPoint, Records};
 pub use network::ServerId;
-pub use server::{Rules, Server};
+pub use server::{LinkLie, LinkWrite, Rules, Server};
 pub use world::{Fate, World};

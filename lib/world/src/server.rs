@@ -13,10 +13,10 @@ use agent::time::Time;
 use crypto::dh::{X25519PrivateKey, X25519PublicKey};
 use crypto::{BoxKey, Random, Secret, SeededRandom, random};
 use smp::address::ServerAddress;
-use smp::command::{Command, MessageFlags, NewQueue};
+use smp::command::{Command, LinkData, MessageFlags, NewQueue};
 use smp::delivery::Delivered;
 use smp::error::{CommandError, Error};
-use smp::id::{CorrId, EntityId, SenderId};
+use smp::id::{CorrId, EntityId, LinkId, SenderId};
 use smp::response::{MessageKind, Response};
 use smp::transmission::{ClientTransmission, encode_response};
 use smp_server::authority::{Authority, Check, SessionCheck};
@@ -94,7 +94,29 @@ pub struct Server {
     events: Vec<LateEvent>,
     bodies: Arc<Budget>,
     tampering: Option<Tampering>,
+    link_writes: Vec<LinkWrite>,
+    lies: BTreeMap<LinkId, LinkLie>,
     executed: u64,
+}
+
+/// Data that somebody put behind a link, be it that a crash took it back.
+#[derive(Debug, Clone)]
+pub struct LinkWrite {
+    /// The link.
+    pub link: LinkId,
+    /// The queue behind it.
+    pub sender_id: SenderId,
+    /// Its data from then on.
+    pub data: Arc<LinkData>,
+}
+
+/// What a hostile server says to whoever reads a link.
+#[derive(Debug, Clone)]
+pub enum LinkLie {
+    /// There is no such link.
+    Nothing,
+    /// This stands behind it.
+    Data(Arc<LinkData>),
 }
 
 #[derive(Debug)]
@@ -143,6 +165,8 @@ impl Server {
             events: Vec::new(),
             bodies: Budget::new(usize::MAX),
             tampering: None,
+            link_writes: Vec::new(),
+            lies: BTreeMap::new(),
             executed: 0,
         }
     }
@@ -269,6 +293,26 @@ impl Server {
         self.tampering = Some(Box::new(tampering));
     }
 
+    /// Everything that was ever put behind links, in order.
+    pub fn link_writes(&self) -> &[LinkWrite] {
+        &self.link_writes
+    }
+
+    /// What stands behind a link.
+    pub fn link_data(&self, link: &LinkId) -> Option<&LinkData> {
+        self.shelf.by_link(link)?.link_data.as_deref()
+    }
+
+    /// A hostile server: lies to whoever reads a link, until it is told to say the truth.
+    pub fn lie(&mut self, link: LinkId, lie: LinkLie) {
+        self.lies.insert(link, lie);
+    }
+
+    /// From now on it says the truth about links.
+    pub fn stop_lying(&mut self) {
+        self.lies.clear();
+    }
+
     fn delivered(&self, sender_id: &SenderId) -> Option<MessageKey> {
         let row = self.shelf.by_sender(sender_id)?.queue.row;
         self.subscribers.get(&row)?.delivered
@@ -307,6 +351,10 @@ impl Server {
         let random = repeatable.as_mut().map_or(&mut self.random as &mut dyn Random, |source| source);
         let created = step::new::new(corr_id, new, seconds(now), random)?;
         let dh_key = created.dh_key;
+        if let (Some(link), Some(data)) = (&created.queue.link, &created.link_data) {
+            let write = (link.id.clone(), created.queue.sender_id.clone(), data.clone());
+            self.note_link_write(write);
+        }
         let row = match self.shelf.is_free(&created.queue) {
             true => self.shelf.insert(created.queue, created.link_data),
             false => self.repeat(created)?,
@@ -315,6 +363,10 @@ impl Server {
             self.subscribe(session, row, now);
         }
         Ok(Response::Ids(Box::new(self.shelf.at(row).queue.ids(dh_key))))
+    }
+
+    fn note_link_write(&mut self, (link, sender_id, data): (LinkId, SenderId, LinkData)) {
+        self.link_writes.push(LinkWrite { link, sender_id, data: Arc::new(data) });
     }
 
     fn repeat(&mut self, created: Created) -> Result<i64, Error> {
@@ -332,6 +384,12 @@ impl Server {
         let request = self.request(command);
         let decision = step::step(&self.shelf.at(row).queue, holding, request, &context)?;
         self.shelf.check_link(row, &decision.changes)?;
+        for change in &decision.changes {
+            if let Change::LinkSet(link, data) = change {
+                let sender_id = self.shelf.at(row).queue.sender_id.clone();
+                self.note_link_write((link.clone(), sender_id, data.clone()));
+            }
+        }
         let response = self.response(row, decision.reply);
         let (id, deleted) = {
             let queue = &self.shelf.at(row).queue;
@@ -369,7 +427,12 @@ impl Server {
             Reply::Message(message) => self.message(row, &message),
             Reply::LinkData => {
                 let stored = self.shelf.at(row);
-                let data = stored.link_data.as_ref().expect("the rule has seen the link");
+                let truth = stored.link_data.as_ref().expect("the rule has seen the link");
+                let data = match stored.queue.link.as_ref().and_then(|link| self.lies.get(&link.id)) {
+                    Some(LinkLie::Nothing) => return Response::Err(Error::Auth),
+                    Some(LinkLie::Data(data)) => data,
+                    None => truth,
+                };
                 Response::Lnk(stored.queue.sender_id.clone(), data.as_ref().clone())
             }
         }

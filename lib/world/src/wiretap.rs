@@ -18,7 +18,7 @@ use smp::envelope::{ClientMessage, Envelope};
 use smp::id::EntityId;
 
 /// A queue as its sender names it.
-type Place = (String, EntityId);
+pub(crate) type Place = (String, EntityId);
 /// Host, connection and task that a message comes from.
 type Source = (String, String, TaskId);
 type Digest = [u8; 32];
@@ -50,6 +50,11 @@ impl Wiretap {
     /// How many keys of messages were seen, each with its plaintext.
     pub fn keys(&self) -> usize {
         self.by_header_iv.len() + self.by_key.len()
+    }
+
+    /// Whether a message to this queue was heard before.
+    pub(crate) fn knows(&self, place: &Place) -> bool {
+        self.recipients.contains_key(place)
     }
 
     /// The key between the first sender and the recipient of a queue, once a message was heard.

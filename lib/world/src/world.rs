@@ -11,6 +11,7 @@ macro_rules! note {
     };
 }
 
+mod calls;
 mod describe;
 mod hosting;
 mod tasks;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use agent::connection::Connection;
 use agent::connection::event::Event;
 use agent::connection::fault::ConnectionError;
-use agent::connection::task::TaskId;
+use agent::connection::task::{Task, TaskId};
 use agent::time::{Env, Time};
 use smp::address::ServerAddress;
 
@@ -128,6 +129,8 @@ enum Happening {
     Mail { host: HostId, from: HostId, mail: String },
     /// An application's time has come.
     Wake { host: HostId, life: u64, token: u64 },
+    /// A command is given in a session of its own.
+    Call { host: HostId, life: u64, token: u64, task: Box<Task> },
     /// A host is there again.
     HostBack(HostId),
 }
@@ -216,8 +219,8 @@ impl<A: Application> World<A> {
         self.servers[server.0].server.address().clone()
     }
 
-    /// The application of a host as it was last committed.
-    pub fn application(&self, host: HostId) -> &A {
+    /// What is kept of the application of a host, as it was last committed.
+    pub fn application(&self, host: HostId) -> &A::Kept {
         &self.hosts[host.0].disk.application
     }
 
@@ -302,20 +305,28 @@ impl<A: Application> World<A> {
         self.run_until(self.now.after(time))
     }
 
+    /// Lets the next thing happen, if something will until `end` and nothing was violated; says whether it did.
+    pub fn happen_next(&mut self, end: Time) -> bool {
+        let Some(when) = self.agenda.next_at().filter(|when| *when <= end) else { return false };
+        if self.violation.is_some() {
+            return false;
+        }
+        let Some((_, happening)) = self.agenda.take_next() else { return false };
+        self.now = self.now.max(when);
+        self.happen(happening);
+        true
+    }
+
     fn run_until(&mut self, end: Time) -> bool {
         let mut happened = 0;
-        while let Some(when) = self.agenda.next_at().filter(|when| *when <= end) {
-            if self.violation.is_some() {
-                return false;
-            }
+        while self.happen_next(end) {
             happened += 1;
             if happened > MAX_HAPPENINGS {
                 self.violate(format_args!("no rest after {MAX_HAPPENINGS} happenings"));
-                return false;
             }
-            let Some((_, happening)) = self.agenda.take_next() else { break };
-            self.now = self.now.max(when);
-            self.happen(happening);
+        }
+        if self.violation.is_some() {
+            return false;
         }
         let rests = self.agenda.next_at().is_none();
         if !rests || end < Time::from_millis(u64::MAX) {
@@ -342,6 +353,7 @@ impl<A: Application> World<A> {
             Happening::Wake { host, life, token } if self.lives(host, life) => {
                 self.turn(host, |application, turn| application.woken(turn, token));
             }
+            Happening::Call { host, life, token, task } if self.lives(host, life) => self.call(host, token, &task),
             Happening::Mail { host, from, mail } => self.deliver_mail(host, from, mail),
             Happening::HostBack(host) => self.restart(host),
             _ => {}

@@ -43,7 +43,7 @@ impl Connection {
     /// Deletes the connection. The peer is not told; its `SEND` gets `AUTH`.
     pub fn delete(&mut self, delivery: Delivery, env: &mut Env<'_>) -> Vec<Event> {
         let mut events = Vec::new();
-        if matches!(self.ending, Some(Ending::Deleting(_))) || self.is_over() {
+        if self.is_deleting() || self.is_over() {
             return events;
         }
         let created = self.queue().is_some_and(|queue| queue.is_created());
@@ -64,7 +64,7 @@ impl Connection {
     /// The server says that our queue was deleted, or does not know it any more.
     pub fn queue_lost(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        if matches!(self.ending, Some(Ending::Deleting(_))) {
+        if self.is_deleting() {
             self.queue_deleted(None, &mut events);
         } else {
             events.push(Event::QueueLost);
@@ -115,12 +115,24 @@ impl Connection {
 
     /// Gives up waiting for delivery when it takes too long.
     pub(super) fn expire_deletion(&mut self, events: &mut Vec<Event>, env: &Env<'_>) {
-        if let Some(Ending::Deleting(deleting)) = &mut self.ending
+        if let Some(Ending::Deleting(deleting)) = &self.ending
             && env.now.since(deleting.since) > DELIVERY_PATIENCE
         {
+            self.give_up_delivery(events);
+        }
+    }
+
+    /// Nothing that waits can be delivered any more.
+    pub(super) fn give_up_delivery(&mut self, events: &mut Vec<Event>) {
+        if let Some(Ending::Deleting(deleting)) = &mut self.ending {
             deleting.delivery = Delivery::Drop;
+            self.dirty.core = true;
             self.finish_delivery(events);
         }
+    }
+
+    pub(super) fn is_deleting(&self) -> bool {
+        matches!(self.ending, Some(Ending::Deleting(_)))
     }
 }
 

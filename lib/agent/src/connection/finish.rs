@@ -38,7 +38,7 @@ impl Connection {
                 self.expire_deletion(events, env);
             }
             TaskId::DeleteQueue => self.deletion_failed(events),
-            _ => {}
+            _ => self.expire_deletion(events, env),
         }
     }
 
@@ -112,6 +112,10 @@ impl Connection {
             // The server will deliver the message again, or not.
             TaskId::Acknowledge(id) => self.acknowledged(id),
             TaskId::DeleteQueue => self.queue_deleted(Some(fault), events),
+            // What waits for the handshake is never delivered.
+            TaskId::SecureSendQueue | TaskId::SecureReceiveQueue if self.is_deleting() => {
+                self.give_up_delivery(events);
+            }
             _ => {
                 self.stopped = Some((id.clone(), fault.clone()));
                 events.push(Event::Stopped(fault));

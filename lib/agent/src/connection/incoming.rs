@@ -51,6 +51,10 @@ impl Incoming {
         Incoming { id, state: IncomingState::Waiting(Box::new(waiting)), held_by_server: true }
     }
 
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.state, IncomingState::Waiting(_))
+    }
+
     pub(super) fn is_to_be_acknowledged(&self) -> bool {
         self.held_by_server && matches!(self.state, IncomingState::Acknowledged)
     }

@@ -32,6 +32,9 @@ pub(super) enum Received {
 
 impl Connection {
     /// Takes a message that the server delivered: an event, or the answer to `SUB` or `ACK`.
+    ///
+    /// One that waits for the application is not displaced by another: a server delivers that again, because nobody
+    /// acknowledges it, at the latest when its queue is subscribed to.
     pub fn receive(&mut self, id: MessageId, body: &[u8], env: &mut Env<'_>) -> Vec<Event> {
         let mut events = Vec::new();
         if self.ending.as_ref().is_some_and(|ending| !ending.receives()) {
@@ -39,6 +42,10 @@ impl Connection {
         }
         if self.incoming.as_ref().is_some_and(|incoming| incoming.id == id) {
             self.receive_again(&mut events, env);
+            return events;
+        }
+        if self.incoming.as_ref().is_some_and(Incoming::is_waiting) {
+            self.passed_over = true;
             return events;
         }
         let incoming = match self.open_delivery(&id, body, &mut events, env) {
@@ -55,6 +62,13 @@ impl Connection {
         self.incoming = Some(incoming);
         self.dirty.incoming = true;
         events
+    }
+
+    /// Whether a message was passed over since the last call, and the one that kept it out waits no more: the queue is to
+    /// be subscribed to again.
+    pub fn take_passed_over(&mut self) -> bool {
+        let waits = self.incoming.as_ref().is_some_and(Incoming::is_waiting);
+        !waits && std::mem::take(&mut self.passed_over)
     }
 
     /// The server repeats what it delivered, because it has not been acknowledged.

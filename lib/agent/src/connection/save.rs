@@ -137,6 +137,7 @@ impl Connection {
                 incoming,
                 unheard,
                 ending,
+                passed_over: false,
                 stopped: None,
                 retries: BTreeMap::new(),
                 dirty: Dirty::default(),

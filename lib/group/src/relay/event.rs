@@ -2,6 +2,7 @@
 
 use super::name::{ConnectionName, ServiceId};
 use super::status::Status;
+use crate::identity::MemberId;
 use crate::verification::AcceptedMessage;
 
 /// Something that whoever runs the relay may want to know. Everything that matters later is in the state and the log.
@@ -26,6 +27,28 @@ pub enum Event {
         /// In Unix seconds.
         sent_at: i64,
     },
+    /// An owner is connected, through a connection that nobody else can have: what is said in the group goes there too.
+    OwnerConnected {
+        /// The service.
+        service: ServiceId,
+        /// Who.
+        owner: MemberId,
+        /// The number of the connection.
+        connection: u64,
+        /// What the owner's program speaks at most.
+        max_version: u16,
+    },
+    /// A connection with an owner is lost or deleted.
+    OwnerLost {
+        /// The service.
+        service: ServiceId,
+        /// Who.
+        owner: MemberId,
+        /// The number of the connection.
+        connection: u64,
+    },
+    /// An owner signed another roster, or a change of it.
+    RosterChanged(ServiceId),
     /// Members are admitted, or no longer.
     Admission {
         /// The service.

@@ -1,13 +1,17 @@
 //! What comes in through the agent: requests to the address, what owners say, connections that stand or are lost.
 
+use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
+use smp::address::ServerAddress;
 
 use super::check::GroupRefusal;
 use super::event::{Dismissal, Event as RelayEvent};
+use super::index::Standing;
 use super::invitation::Invitation;
 use super::journal::LogEvent;
 use super::name::{ConnectionName, ServiceId};
 use super::record::RecordKey;
+use super::running::UNREACHABLE;
 use super::service::{Context, OwnerConnection, OwnerState, Service};
 use super::settings::RelaySettings;
 use super::state::Relay;
@@ -20,8 +24,7 @@ use crate::identity::MemberId;
 impl Relay {
     /// Somebody asks for something through the relay's address. The agent may tell of a request more than once.
     pub fn requested(&mut self, request: u64, info: &[u8], env: &mut Env<'_>) -> Vec<RelayEvent> {
-        let asked = |service: &Service| service.owners.iter().any(|connection| connection.request == request);
-        if self.tests.contains_key(&request) || self.services.values().any(asked) {
+        if self.tests.contains_key(&request) || self.index.knows_request(request) {
             return Vec::new();
         }
         let outcome = match ConnectionInfo::parse(info) {
@@ -54,7 +57,7 @@ impl Relay {
         let max_version = invitation.versions.max();
         let settled = |service: &&Service| !service.status.is_refused() || service.link.is_some();
         let repeats = |service: &&Service| service.invitation.repeats(&invitation);
-        let repeated = self.services.values().filter(settled).find(repeats);
+        let repeated = self.of_link(&invitation.group_link).filter(settled).find(repeats);
         let id = match repeated {
             Some(service) if !service.is_by(&owner) => return Err(Dismissal::OtherOwner),
             Some(service) => service.id,
@@ -64,10 +67,20 @@ impl Relay {
         Ok(())
     }
 
+    /// Services that were invited with a group link.
+    fn of_link<'a>(&'a self, link: &'a ContactShortLink) -> impl Iterator<Item = &'a Service> {
+        let services = self.index.with_key_of(link).filter_map(|id| self.service(id));
+        services.filter(|service| service.invitation.group_link.same_link(link))
+    }
+
     fn new_service(&mut self, invitation: Invitation, env: &mut Env<'_>) -> Result<ServiceId, Dismissal> {
-        let refusal = self.refusal(&invitation);
-        let transient = self.services.values().filter(|service| service.status.is_refused()).count();
-        if refusal.is_some() && transient >= self.settings.max_transient {
+        let refusal = match self.refusal(&invitation) {
+            None if !self.has_room_to_read(&invitation.group_link.server, env) => {
+                full("too many group links are to be read")
+            }
+            refusal => refusal,
+        };
+        if refusal.is_some() && !self.has_room_to_refuse(env) {
             return Err(Dismissal::Busy);
         }
         let id = self.next_service();
@@ -78,26 +91,50 @@ impl Relay {
             }
             service
         });
-        self.services.insert(id, service);
+        self.insert(service);
         Ok(id)
     }
 
     /// What can be refused without a look at the group link.
     fn refusal(&self, invitation: &Invitation) -> Option<GroupRefusal> {
-        let same_group = |service: &&Service| service.invitation.group_link.same_link(&invitation.group_link);
+        let settings = &self.settings;
+        let same_group = || self.of_link(&invitation.group_link);
         let waiting = |service: &&Service| service.status.is_current() && service.status != Status::Active;
-        let full = |detail| Some(GroupRefusal::new(RejectionReason::Capacity, detail));
-        if self.services.values().filter(same_group).any(|service| service.status.is_left()) {
+        if same_group().any(|service| service.status.is_left()) {
             Some(GroupRefusal::new(RejectionReason::RejoinRejected, "the operator left this group"))
-        } else if self.services.values().filter(same_group).filter(waiting).count() >= self.settings.max_unlisted {
+        } else if same_group().filter(waiting).count() >= settings.max_unlisted {
             full("too many invitations to this group are not listed")
-        } else if self.services.values().filter(|service| service.status.is_current()).count()
-            >= self.settings.max_services
-        {
+        } else if self.index.count(Standing::Current) >= settings.max_services {
             full("too many groups are served")
+        } else if self.index.count(Standing::Unlisted) >= settings.max_unlisted_services {
+            full("too many groups do not list the relay yet")
         } else {
             None
         }
+    }
+
+    /// Whether another group link may wait to be read, if need be instead of one that is given up. Its owner is told.
+    fn has_room_to_read(&mut self, server: &ServerAddress, env: &mut Env<'_>) -> bool {
+        if self.index.count(Standing::Unread) < self.settings.max_unread {
+            return true;
+        }
+        let Some(id) = self.to_give_up(server).filter(|_| self.has_room_to_refuse(env)) else { return false };
+        let refusal = GroupRefusal::new(RejectionReason::from(UNREACHABLE), "given up for another invitation");
+        self.with(id, env, |service, context| service.refuse(refusal, context));
+        true
+    }
+
+    /// Whether another refusal may wait for its peer. Where there are too many, the oldest that was sent is waited for
+    /// no longer.
+    fn has_room_to_refuse(&mut self, env: &mut Env<'_>) -> bool {
+        if self.index.count(Standing::Refused) < self.settings.max_transient {
+            return true;
+        }
+        let refused = self.index.standing(Standing::Refused).filter_map(|id| self.service(id));
+        let sent = |service: &&Service| service.owners.iter().all(|owner| owner.state != OwnerState::Asked);
+        let Some(oldest) = { refused }.find(sent).map(Service::id) else { return false };
+        self.with(oldest, env, |service, context| service.drop_owners(context.env.now));
+        true
     }
 
     /// The owner answered the relay's answer, and says this.
@@ -112,6 +149,7 @@ impl Relay {
             };
             service.log(event, context);
             if !service.status.is_current()
+                && !service.may_be_counted_on()
                 && let Some(connection) = service.owner_mut(number)
             {
                 // Nothing was agreed: that the owner knows is all that was waited for.
@@ -130,7 +168,7 @@ impl Relay {
                 self.unknown_unless(known, connection);
             }
             ConnectionName::Test(request) => self.test_answered(request, env),
-            ConnectionName::Address | ConnectionName::Link(_) => {}
+            ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }
@@ -164,7 +202,7 @@ impl Relay {
                 });
             }
             ConnectionName::Test(request) => self.test_over(request, env.now),
-            ConnectionName::Address => {}
+            ConnectionName::Address | ConnectionName::Member(..) => {}
         }
         self.told(env)
     }
@@ -179,8 +217,7 @@ impl Relay {
 
     /// Time has passed. Call it when [`Relay::next_due`] says so.
     pub fn elapsed(&mut self, env: &mut Env<'_>) -> Vec<RelayEvent> {
-        let ids: Vec<ServiceId> = self.services.keys().copied().collect();
-        for id in ids {
+        for id in self.index.due(env.now) {
             let settings = &self.settings;
             let overdue = |service: &Service| service.deadlines(settings).any(|deadline| deadline <= env.now);
             if self.services.get(&id).is_some_and(overdue) {
@@ -219,13 +256,14 @@ impl Service {
     pub(super) fn deadlines(&self, settings: &RelaySettings) -> impl Iterator<Item = Time> {
         let silent: Vec<Time> = self.owners.iter().filter_map(|owner| self.silent_until(owner, settings)).collect();
         let over = self.owners.is_empty() && !self.status.is_current() && !self.status.is_left();
-        let forgotten = over.then(|| self.since.after(settings.forget_after));
+        let had_link = self.link.is_some() || !self.status.is_refused();
+        let forgotten = over.then(|| if had_link { self.since.after(settings.forget_after) } else { self.since });
         self.listed_until(settings).into_iter().chain(silent).chain(forgotten)
     }
 
-    /// How long the service waits to be listed.
+    /// How long the service waits to be listed, or to find out what the group link says.
     fn listed_until(&self, settings: &RelaySettings) -> Option<Time> {
-        let waits = self.status.is_serving() && self.status != Status::Active;
+        let waits = self.status == Status::Invited || self.status.is_serving() && self.status != Status::Active;
         waits.then(|| self.since.after(settings.listing_patience))
     }
 
@@ -240,7 +278,9 @@ impl Service {
     fn elapsed(&mut self, context: &mut Context<'_, '_>) {
         let now = context.env.now;
         let over = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now);
-        if over(self.listed_until(context.settings)) {
+        if over(self.listed_until(context.settings)) && self.status == Status::Invited {
+            self.refuse(GroupRefusal::new(RejectionReason::from(UNREACHABLE), "nothing came of it"), context);
+        } else if over(self.listed_until(context.settings)) {
             self.deactivate(Inactivity::NeverListed, context);
         }
         let silent = self.owners.iter().filter(|owner| over(self.silent_until(owner, context.settings)));
@@ -249,4 +289,8 @@ impl Service {
             owner.delete_at = Some(now);
         }
     }
+}
+
+fn full(detail: &str) -> Option<GroupRefusal> {
+    Some(GroupRefusal::new(RejectionReason::Capacity, detail))
 }

@@ -149,6 +149,22 @@ pub enum AdmissionBy {
     Operator,
 }
 
+impl LogEvent {
+    /// Whether peers can cause it as often as they like.
+    pub(super) fn is_at_will(&self) -> bool {
+        use LogEvent::{Admission, Connection, Ignored, Repeated, Roster, Said};
+        matches!(
+            self,
+            Said { .. }
+                | Ignored { .. }
+                | Repeated { .. }
+                | Connection { .. }
+                | Roster { .. }
+                | Admission { by: AdmissionBy::Owner, .. }
+        )
+    }
+}
+
 impl LogEntry {
     /// The line, without its end.
     pub fn to_json(&self) -> Vec<u8> {

@@ -18,6 +18,8 @@ pub enum ConnectionName {
     Owner(ServiceId, u64),
     /// The contact address for members.
     Link(ServiceId),
+    /// With a member, by its number in the group; a member that comes again gets another one.
+    Member(ServiceId, u64, u16),
     /// With somebody who tests the relay's address, named by its request.
     Test(u64),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for ConnectionName {
             ConnectionName::Address => f.write_str("address"),
             ConnectionName::Owner(service, number) => write!(f, "owner-{service}-{number}"),
             ConnectionName::Link(service) => write!(f, "link-{service}"),
+            ConnectionName::Member(service, number, attempt) => write!(f, "member-{service}-{number}-{attempt}"),
             ConnectionName::Test(request) => write!(f, "test-{request}"),
         }
     }
@@ -53,6 +56,10 @@ impl FromStr for ConnectionName {
         match parts.as_slice() {
             ["address"] => Ok(ConnectionName::Address),
             ["owner", service, index] => Ok(ConnectionName::Owner(ServiceId(number(service)?), number(index)?)),
+            ["member", service, index, attempt] => {
+                let attempt = attempt.parse().map_err(|_| UnknownName)?;
+                Ok(ConnectionName::Member(ServiceId(number(service)?), number(index)?, attempt))
+            }
             ["link", service] => Ok(ConnectionName::Link(ServiceId(number(service)?))),
             ["test", request] => Ok(ConnectionName::Test(number(request)?)),
             _ => Err(UnknownName),

@@ -1,4 +1,4 @@
-//! Which tasks are due, what they are about, and what becomes of them.
+//! What tasks are about, and what becomes of them.
 
 use agent::connection::Delivery;
 use agent::link_read::RetrievedLinkData;
@@ -7,6 +7,7 @@ use agent::time::{Env, Time};
 use super::check::{GroupRefusal, admit_group, verify_group};
 use super::event::Event;
 use super::group::ServedGroup;
+use super::index::Standing;
 use super::journal::LogEvent;
 use super::link::{LinkState, RelayLink};
 use super::name::{ConnectionName, ServiceId};
@@ -20,46 +21,9 @@ use crate::event::RejectionReason;
 use crate::identity::GroupId;
 
 /// What a refusal says when a server could not be reached for a day.
-const UNREACHABLE: &str = "unreachable";
+pub(super) const UNREACHABLE: &str = "unreachable";
 
 impl Relay {
-    /// Tasks that are to be run now, as far as they are not under way. New invitations come in the order in which they
-    /// are to be worked on, and only so many at a time.
-    pub fn due(&self, now: Time) -> Vec<TaskId> {
-        let mut waiting: Vec<(&Work, TaskId)> = Vec::new();
-        let mut tasks = Vec::new();
-        for service in self.services.values() {
-            waiting.extend(service.work_due(&self.settings, now));
-            service.tasks_due(now, &mut tasks);
-        }
-        waiting.sort_by_key(|(work, task)| (work.order(), *task));
-        tasks.extend(waiting.into_iter().map(|(_, task)| task).take(self.settings.workers));
-        for (request, test) in &self.tests {
-            let connection = ConnectionName::Test(*request);
-            match test.answered {
-                false => tasks.push(TaskId::Answer(connection)),
-                true if test.delete_at <= now => tasks.push(TaskId::DeleteConnection(connection)),
-                true => {}
-            }
-        }
-        tasks.extend(self.dismissed.iter().map(|request| TaskId::Dismiss(*request)));
-        tasks.retain(|task| self.retries.get(task).is_none_or(|retry| retry.next <= now));
-        tasks
-    }
-
-    /// When there will be tasks or [`Relay::elapsed`] is to be called, if nothing happens before.
-    pub fn next_due(&self, now: Time) -> Option<Time> {
-        let of_services = self.services.values().flat_map(|service| {
-            let work = service.work_task(&self.settings).map(|_| service.work.next);
-            let check = service.watch.as_ref().filter(|_| service.status.is_serving()).map(|watch| watch.next);
-            let deletions = service.owners.iter().filter_map(|connection| connection.delete_at);
-            work.into_iter().chain(check).chain(deletions).chain(service.deadlines(&self.settings)).collect::<Vec<_>>()
-        });
-        let of_tests = self.tests.values().map(|test| test.delete_at);
-        let of_retries = self.retries.values().map(|retry| retry.next);
-        of_services.chain(of_tests).chain(of_retries).filter(|time| *time > now).min()
-    }
-
     /// What a task is about. `None` if it is not to be run any more.
     pub fn task(&self, id: &TaskId, env: &mut Env<'_>) -> Option<Task> {
         match *id {
@@ -94,7 +58,7 @@ impl Relay {
                 let delivery = match connection {
                     ConnectionName::Owner(service, number) => self.service(service)?.delivery(number),
                     ConnectionName::Test(_) => Delivery::Await,
-                    ConnectionName::Link(_) | ConnectionName::Address => Delivery::Drop,
+                    ConnectionName::Link(_) | ConnectionName::Address | ConnectionName::Member(..) => Delivery::Drop,
                 };
                 Some(Task::DeleteConnection(connection, delivery))
             }
@@ -108,14 +72,17 @@ impl Relay {
                 Some((service.owner(number)?.request, service.answer_info(&self.settings)?))
             }
             ConnectionName::Test(request) => Some((request, self.tests.get(&request)?.answer_info(&self.identity)?)),
-            ConnectionName::Address | ConnectionName::Link(_) => None,
+            ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => None,
         }
     }
 
     /// Takes the outcome of a task.
     pub fn finish(&mut self, id: &TaskId, outcome: Outcome, env: &mut Env<'_>) -> Vec<Event> {
         match (*id, outcome) {
-            (TaskId::ReadGroupLink(service), outcome) => self.group_link_read(service, outcome, env),
+            (TaskId::ReadGroupLink(service), outcome) => {
+                self.read_ended(service, outcome != Outcome::Unreachable, env.now);
+                self.group_link_read(service, outcome, env);
+            }
             (TaskId::AskPolicy(service), outcome) => {
                 self.with(service, env, |service, context| service.policy_asked(outcome, context));
             }
@@ -123,6 +90,9 @@ impl Relay {
                 self.with(service, env, |service, context| service.link_created(outcome, context));
             }
             (TaskId::CheckLink(service), outcome) => {
+                if outcome == Outcome::Unreachable {
+                    self.postpone_checks(service, env.now);
+                }
                 self.with(service, env, |service, context| service.link_checked(outcome, context));
             }
             (task, Outcome::Unreachable) => {
@@ -154,7 +124,10 @@ impl Relay {
             }
             TaskId::Answer(ConnectionName::Test(request)) => match failure {
                 None => self.test_answered(request, env),
-                Some(_) => self.test_gone(request),
+                Some(_) => {
+                    self.test_gone(request);
+                    self.dismissed.insert(request);
+                }
             },
             TaskId::Dismiss(request) => {
                 self.dismissed.remove(&request);
@@ -179,24 +152,32 @@ impl Relay {
             }
             return;
         };
-        self.with(id, env, |service, context| match connection {
+        let unanswered = self.with(id, env, |service, context| match connection {
             ConnectionName::Owner(_, number) => service.owner_gone(number, context),
-            _ => service.link.iter_mut().for_each(|link| link.state = LinkState::Deleted),
+            _ => {
+                service.link.iter_mut().for_each(|link| link.state = LinkState::Deleted);
+                None
+            }
         });
+        // A request that nobody answers waits in the agent until it is told.
+        self.dismissed.extend(unanswered.flatten());
         self.forget_finished(id, env);
     }
 
     /// A group that was left is known by its ID as well: a new link to it changes nothing.
     fn group_link_read(&mut self, id: ServiceId, outcome: Outcome, env: &mut Env<'_>) {
         let left: Vec<GroupId> =
-            self.services.values().filter(|service| service.status.is_left()).filter_map(Service::group_id).collect();
+            self.index.standing(Standing::Left).filter_map(|id| self.service(id)?.group_id()).collect();
         self.with(id, env, |service, context| service.group_read(outcome, &left, context));
     }
 }
 
 impl Service {
     /// What a new invitation waits for.
-    fn work_task(&self, settings: &super::RelaySettings) -> Option<TaskId> {
+    pub(super) fn work_task(&self, settings: &super::RelaySettings) -> Option<TaskId> {
+        if self.link.as_ref().is_some_and(RelayLink::is_abandoned) {
+            return Some(TaskId::CreateLink(self.id));
+        }
         let created = self.link.as_ref().map(RelayLink::is_planned);
         match (&self.status, &self.group, created) {
             (Status::Invited, None, _) => Some(TaskId::ReadGroupLink(self.id)),
@@ -208,15 +189,12 @@ impl Service {
         }
     }
 
-    fn work_due(&self, settings: &super::RelaySettings, now: Time) -> Option<(&Work, TaskId)> {
+    pub(super) fn work_due(&self, settings: &super::RelaySettings, now: Time) -> Option<(&Work, TaskId)> {
         let task = self.work_task(settings)?;
         (self.work.next <= now).then_some((&self.work, task))
     }
 
-    fn tasks_due(&self, now: Time, tasks: &mut Vec<TaskId>) {
-        if self.status.is_serving() && self.watch.as_ref().is_some_and(|watch| watch.next <= now) {
-            tasks.push(TaskId::CheckLink(self.id));
-        }
+    pub(super) fn tasks_due(&self, now: Time, tasks: &mut Vec<TaskId>) {
         for connection in &self.owners {
             let first = self.outbox.iter().find(|outgoing| outgoing.connection == connection.number);
             match (connection.state, first) {
@@ -313,6 +291,9 @@ impl Service {
     }
 
     fn link_created(&mut self, outcome: Outcome, context: &mut Context<'_, '_>) {
+        if self.link.as_ref().is_some_and(RelayLink::is_abandoned) {
+            return self.abandoned_link_created(&outcome, context);
+        }
         let Some(link) = self.link.as_mut().filter(|link| link.is_planned()) else { return };
         if self.status != Status::Invited {
             return;
@@ -328,6 +309,16 @@ impl Service {
                 self.try_later("create relay link", context);
             }
             Outcome::NoLink | Outcome::LinkData(_) | Outcome::Verdict(_) => {}
+        }
+    }
+
+    /// Now it can be deleted; or it is given up, and was hardly ever created.
+    fn abandoned_link_created(&mut self, outcome: &Outcome, context: &mut Context<'_, '_>) {
+        self.work = self.work.failed(context.env.now);
+        if (*outcome == Outcome::Done || self.work.is_expired(context.env.now))
+            && let Some(link) = &mut self.link
+        {
+            link.state = LinkState::Deleting;
         }
     }
 

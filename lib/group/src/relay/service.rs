@@ -34,6 +34,8 @@ const MAX_OWNERS: usize = 4;
 
 /// How many lines about what peers say are logged in one step: one body may say hundreds of things.
 const MAX_LINES: usize = 16;
+/// How many of them are logged in one hour of a service.
+const MAX_LINES_PER_HOUR: u32 = 500;
 
 /// One invitation of a group, and all that came of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,9 +68,31 @@ pub struct Service {
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     pub(super) farewell: Option<Vec<u8>>,
     next_log: u64,
+    #[serde(skip)]
+    lines: Lines,
     /// Kept in a record of its own.
     #[serde(skip)]
     pub(super) rosters: Rosters,
+}
+
+/// Lines of the log about what peers say, in the hour that is running.
+#[derive(Debug, Default)]
+struct Lines {
+    hour: u64,
+    written: u32,
+}
+
+impl Lines {
+    /// Whether there may be one more.
+    fn take(&mut self, at: u64) -> bool {
+        let hour = at / 3_600;
+        if self.hour != hour {
+            *self = Lines { hour, written: 0 };
+        }
+        let may = self.written < MAX_LINES_PER_HOUR;
+        self.written = self.written.saturating_add(u32::from(may));
+        may
+    }
 }
 
 /// A connection with somebody who invited the relay.
@@ -80,6 +104,9 @@ pub(super) struct OwnerConnection {
     pub(super) owner: MemberId,
     /// The request that made it.
     pub(super) request: u64,
+    /// Whether it was asked for before the group link listed the relay: only the owner knew the relay's member ID then.
+    #[serde(default)]
+    pub(super) early: bool,
     pub(super) state: OwnerState,
     #[serde(with = "moment")]
     pub(super) since: Time,
@@ -88,6 +115,13 @@ pub(super) struct OwnerConnection {
     /// When it is to be deleted.
     #[serde(default, with = "moment_option", skip_serializing_if = "Option::is_none")]
     pub(super) delete_at: Option<Time>,
+}
+
+impl OwnerConnection {
+    /// Whether nobody but the owner can be at the other end. A service begins with its first connection.
+    pub(super) fn is_of_owner(&self) -> bool {
+        self.early || self.number == 1
+    }
 }
 
 /// How far a connection with an owner is.
@@ -149,6 +183,7 @@ impl Service {
             seen: Vec::new(),
             farewell: None,
             next_log: 1,
+            lines: Lines::default(),
             rosters: Rosters::default(),
             invitation,
         };
@@ -226,11 +261,10 @@ impl Service {
     }
 
     pub(super) fn log(&mut self, event: LogEvent, context: &mut Context<'_, '_>) {
-        let by_peer = matches!(event, LogEvent::Said { .. } | LogEvent::Ignored { .. });
-        if by_peer && context.out.log.len() >= MAX_LINES {
+        let at = context.env.now.millis() / 1_000;
+        if event.is_at_will() && (context.out.log.len() >= MAX_LINES || !self.lines.take(at)) {
             return;
         }
-        let at = context.env.now.millis() / 1_000;
         context.out.log.push(LogEntry { at, service: self.id, number: self.next_log, event });
         self.next_log = self.next_log.saturating_add(1);
         self.touch(context);
@@ -273,7 +307,9 @@ impl Service {
             second.delete_at = Some(now);
         }
         let state = OwnerState::Asked;
-        let connection = OwnerConnection { number, owner, request, state, since: now, max_version, delete_at: None };
+        let early = self.status != Status::Active;
+        let connection =
+            OwnerConnection { number, owner, request, early, state, since: now, max_version, delete_at: None };
         self.owners.push(connection);
         if number > 1 {
             let connection = self.connection_name(number).to_string();
@@ -332,15 +368,33 @@ impl Service {
     /// The connection stands.
     pub(super) fn connected(&mut self, number: u64, context: &mut Context<'_, '_>) {
         self.answered(number, context);
-        let refused = !self.status.is_current();
+        let over = !self.status.is_current();
         let standing = |connection: &&mut OwnerConnection| connection.state == OwnerState::Answered;
         let Some(connection) = self.owner_mut(number).filter(standing) else { return };
         connection.state = OwnerState::Connected;
-        if refused {
-            // The owner knows, and there is nothing else to say.
+        let (owner, max_version) = (connection.owner.clone(), connection.max_version);
+        if connection.is_of_owner() && !over {
+            let service = self.id;
+            let told = RelayEvent::OwnerConnected { service, owner, connection: number, max_version };
+            context.out.events.push(told);
+        } else if over && let Some(connection) = self.owner_mut(number) {
             connection.delete_at = Some(context.env.now);
         }
         self.log_connection(number, ConnectionState::Connected, context);
+        if self.may_be_counted_on()
+            && let Some(leave) = self.leave_message(context)
+        {
+            self.push(number, leave);
+        }
+    }
+
+    /// Whether an owner who was answered before the service ended still believes in it.
+    pub(super) fn may_be_counted_on(&self) -> bool {
+        let owner_knows = matches!(
+            self.status,
+            Status::Rejected(Rejection::Refused(_)) | Status::Inactive(Inactivity::Removed | Inactivity::GroupDeleted)
+        );
+        !self.status.is_current() && !owner_knows && self.link.is_some()
     }
 
     pub(super) fn log_connection(&mut self, number: u64, state: ConnectionState, context: &mut Context<'_, '_>) {
@@ -362,14 +416,26 @@ impl Service {
         if let Some(watch) = &mut self.watch {
             watch.next = now;
         }
+        self.owner_parted(number, context);
         self.log_connection(number, ConnectionState::Lost, context);
     }
 
-    /// The connection is deleted.
-    pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) {
+    fn owner_parted(&self, number: u64, context: &mut Context<'_, '_>) {
+        if let Some(connection) = self.owner(number) {
+            let owner = connection.owner.clone();
+            context.out.events.push(RelayEvent::OwnerLost { service: self.id, owner, connection: number });
+        }
+    }
+
+    /// The connection is deleted; the request that was to make it, if that was not answered.
+    pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) -> Option<u64> {
+        self.owner_parted(number, context);
+        let asked = |connection: &&OwnerConnection| connection.state == OwnerState::Asked;
+        let unanswered = self.owner(number).filter(asked).map(|connection| connection.request);
         self.owners.retain(|connection| connection.number != number);
         self.outbox.retain(|outgoing| outgoing.connection != number);
         self.touch(context);
+        unanswered
     }
 
     /// Refuses the invitation.
@@ -393,7 +459,7 @@ impl Service {
             Inactivity::Removed | Inactivity::GroupDeleted => self.drop_owners(context.env.now),
             Inactivity::Replaced => {
                 self.say_farewell(was_serving, context);
-                self.drop_owners(context.env.now);
+                self.drop_connected(context.env.now);
             }
             Inactivity::Absent | Inactivity::LinkGone | Inactivity::NeverListed | Inactivity::OwnLinkLost => {
                 self.say_farewell(was_serving, context);
@@ -409,9 +475,7 @@ impl Service {
         if self.advance(Status::Rejected(Rejection::Left), context) {
             self.end(context);
             self.say_farewell(was_serving, context);
-            if was_serving {
-                self.drop_owners(context.env.now);
-            }
+            self.drop_connected(context.env.now);
         }
     }
 
@@ -427,24 +491,35 @@ impl Service {
     }
 
     /// Connections are deleted at that time; those that wait for an answer get it first.
-    fn drop_owners(&mut self, at: Time) {
+    pub(super) fn drop_owners(&mut self, at: Time) {
         for connection in self.owners.iter_mut().filter(|connection| connection.state != OwnerState::Asked) {
+            connection.delete_at = Some(connection.delete_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
+    /// Connections through which the end can be told are deleted at that time. Those that only wait for the owner's
+    /// word stay until it comes, and the end is told then.
+    fn drop_connected(&mut self, at: Time) {
+        for connection in self.owners.iter_mut().filter(|connection| connection.state == OwnerState::Connected) {
             connection.delete_at = Some(connection.delete_at.map_or(at, |before| before.min(at)));
         }
     }
 
     /// Tells everybody that the relay leaves, under its signature.
     fn say_farewell(&mut self, was_serving: bool, context: &mut Context<'_, '_>) {
-        let Some(group) = self.group.as_ref().filter(|_| was_serving) else { return };
-        let member = &self.invitation.relay_member_id;
-        let signer = Signer { group: &group.group_id, member, key: &self.member_key };
-        let leave = signer.sign(Message::named(Event::GroupLeave, context.env.random));
-        if let Ok(body) = single(leave) {
+        if let Some(body) = self.leave_message(context).filter(|_| was_serving) {
             let connected = self.owners.iter().filter(|connection| connection.state == OwnerState::Connected);
             let numbers: Vec<u64> = connected.map(|connection| connection.number).collect();
             numbers.into_iter().for_each(|number| self.push(number, body.clone()));
             self.farewell = Some(body);
         }
+    }
+
+    fn leave_message(&self, context: &mut Context<'_, '_>) -> Option<Vec<u8>> {
+        let group = self.group.as_ref()?;
+        let member = &self.invitation.relay_member_id;
+        let signer = Signer { group: &group.group_id, member, key: &self.member_key };
+        single(signer.sign(Message::named(Event::GroupLeave, context.env.random))).ok()
     }
 
     /// Says something to an owner.
@@ -482,10 +557,25 @@ impl Service {
         }
     }
 
+    /// Owners that are connected so that nobody else can be at the other end, with the numbers of their connections and
+    /// what their programs speak at most.
+    pub fn connected_owners(&self) -> impl Iterator<Item = (&MemberId, u64, u16)> {
+        let standing = |connection: &&OwnerConnection| {
+            connection.is_of_owner() && connection.state == OwnerState::Connected && connection.delete_at.is_none()
+        };
+        let owners = self.owners.iter().filter(standing);
+        owners.map(|connection| (&connection.owner, connection.number, connection.max_version))
+    }
+
+    /// Whether nothing of it is left to be done.
+    pub(super) fn is_over(&self) -> bool {
+        let undeleted = |link: &RelayLink| link.is_planned() || link.is_abandoned() || link.is_deleting();
+        !self.status.is_current() && self.owners.is_empty() && !self.link.as_ref().is_some_and(undeleted)
+    }
+
     /// Whether nothing of it is left to be done, and it need not be remembered.
     pub(super) fn is_forgettable(&self, settings: &RelaySettings, now: Time) -> bool {
-        let undeleted = |link: &RelayLink| link.is_planned() || link.is_deleting();
-        if !self.owners.is_empty() || self.link.as_ref().is_some_and(undeleted) {
+        if !self.is_over() {
             return false;
         }
         match &self.status {

@@ -21,8 +21,14 @@ const DAY: u64 = 24 * HOUR;
 const CREDENTIALS: &str = "identity";
 
 /// What a relay of ours does beyond the protocol.
-pub(super) const EXTENSIONS: [Extension; 3] =
-    [Extension::RelayReady, Extension::Suspension, Extension::GroupInFixedData];
+pub(super) const EXTENSIONS: [Extension; 6] = [
+    Extension::RelayReady,
+    Extension::Suspension,
+    Extension::GroupInFixedData,
+    Extension::SignedProfile,
+    Extension::SignedJoin,
+    Extension::PairedConnections,
+];
 
 /// Signs the data of a relay's address, and proves to owners who it is.
 #[derive(Debug, Clone)]
@@ -73,16 +79,32 @@ pub struct RelaySettings {
     pub max_services: usize,
     /// How many invitations to one group may wait to be listed: anybody who knows the group link can send them.
     pub max_unlisted: usize,
+    /// How many services may wait to be listed in all.
+    pub max_unlisted_services: usize,
+    /// How many services that are over are remembered.
+    pub max_remembered: usize,
+    /// How many group links may wait to be read.
+    pub max_unread: usize,
     /// How many refusals and tests may wait for their peers.
     pub max_transient: usize,
     /// Whether somebody is asked about every invitation.
     pub ask_policy: bool,
+    /// How many members one group has, those who are only let in among them.
+    pub max_members: u64,
+    /// How many of these may not have connected yet.
+    pub max_admitted: u64,
+    /// Whether somebody is asked about everybody who wants to join.
+    pub ask_about_members: bool,
     /// Whether members are admitted before the group link lists the relay.
     pub admit_unlisted: bool,
     /// Where groups are shown as web pages.
     pub web_domain: Option<String>,
-    /// How many group links are read at a time for new invitations.
+    /// How many group links are read at a time for new invitations, and how many relay links are created.
     pub workers: usize,
+    /// How many group links are looked at at a time in which the relay may be listed.
+    pub max_checks: usize,
+    /// How many of either may be at one server.
+    pub max_reads_per_server: usize,
     /// Between looks at a group link.
     pub check_interval: Duration,
     /// How long a service that was accepted waits to be listed.
@@ -105,11 +127,19 @@ impl RelaySettings {
             max_image: 32_768,
             max_services: 10_000,
             max_unlisted: 4,
+            max_unlisted_services: 1_000,
+            max_remembered: 10_000,
+            max_unread: 250,
             max_transient: 1_000,
             ask_policy: false,
+            max_members: 1_000_000,
+            max_admitted: 10_000,
+            ask_about_members: false,
             admit_unlisted: true,
             web_domain: None,
-            workers: 4,
+            workers: 16,
+            max_checks: 64,
+            max_reads_per_server: 8,
             check_interval: Duration::from_secs(15 * MINUTE),
             listing_patience: Duration::from_secs(7 * DAY),
             missing_patience: Duration::from_secs(DAY),

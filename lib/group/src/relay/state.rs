@@ -6,7 +6,9 @@ use agent::time::Env;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::due::Stuck;
 use super::event::Event;
+use super::index::{Index, Standing};
 use super::journal::LogEntry;
 use super::name::ServiceId;
 use super::record::{self, Change, LoadError, RecordKey};
@@ -30,6 +32,9 @@ pub struct Relay {
     next_service: u64,
     /// Of tasks whose failures need not be remembered.
     pub(super) retries: BTreeMap<TaskId, Work>,
+    /// Servers of new group links that could not be reached. Found out again after a restart.
+    pub(super) stuck: Stuck,
+    pub(super) index: Index,
     pub(super) out: Out,
 }
 
@@ -57,6 +62,8 @@ impl Relay {
             dismissed: BTreeSet::new(),
             next_service: 1,
             retries: BTreeMap::new(),
+            stuck: Stuck::default(),
+            index: Index::default(),
             out: Out::default(),
         }
     }
@@ -88,6 +95,7 @@ impl Relay {
             let service = relay.services.get_mut(&id).ok_or(LoadError::Stray(RecordKey::Roster(id)))?;
             service.rosters = kept;
         }
+        relay.services.values().for_each(|service| relay.index.enter(service, &relay.settings));
         match relay.services.values().find(|service| service.id.0 >= relay.next_service) {
             Some(service) => Err(LoadError::Stray(RecordKey::Service(service.id))),
             None => Ok(relay),
@@ -151,11 +159,21 @@ impl Relay {
         env: &mut Env<'_>,
         step: impl FnOnce(&mut Service, &mut Context<'_, '_>) -> T,
     ) -> Option<T> {
-        let Relay { identity, settings, services, out, .. } = self;
+        let Relay { identity, settings, services, index, out, .. } = self;
         let service = services.get_mut(&id)?;
         let made = step(service, &mut Context { settings, identity, out, env });
         service.touch(&mut Context { settings, identity, out, env });
+        index.enter(service, settings);
         Some(made)
+    }
+
+    /// Adds a service. Of those that are over only so many are remembered, because anybody can make them.
+    pub(super) fn insert(&mut self, service: Service) {
+        let surplus = self.index.count(Standing::Over).saturating_sub(self.settings.max_remembered);
+        let oldest: Vec<ServiceId> = self.index.standing(Standing::Over).take(surplus).collect();
+        oldest.into_iter().for_each(|id| self.forget(id));
+        self.index.enter(&service, &self.settings);
+        self.services.insert(service.id, service);
     }
 
     /// Makes something that needs a context but is not a service yet.
@@ -189,8 +207,13 @@ impl Relay {
     pub(super) fn forget_finished(&mut self, id: ServiceId, env: &Env<'_>) {
         let settings = &self.settings;
         if self.services.get(&id).is_some_and(|service| service.is_forgettable(settings, env.now)) {
-            self.services.remove(&id);
-            self.out.dirty.extend([RecordKey::Service(id), RecordKey::Roster(id)]);
+            self.forget(id);
         }
+    }
+
+    fn forget(&mut self, id: ServiceId) {
+        self.services.remove(&id);
+        self.index.remove(id);
+        self.out.dirty.extend([RecordKey::Service(id), RecordKey::Roster(id)]);
     }
 }

@@ -16,7 +16,7 @@ use super::check::{ROLE, is_of_group, verify_group};
 use super::event::Event as RelayEvent;
 use super::journal::{AdmissionBy, LogEvent};
 use super::roster::Progress;
-use super::service::{Context, Service, capabilities};
+use super::service::{Context, OwnerConnection, Service, capabilities};
 use super::status::{Inactivity, Status};
 use super::task::Outcome;
 use crate::body::{Batch, single};
@@ -89,6 +89,9 @@ impl Service {
         }
         if accepted.event().signing() == Signing::Required && !accepted.is_word_of_owner() {
             return self.ignore(Some(&name), "not signed by an owner", context);
+        }
+        if !accepted.trust().is_verified() && !self.owner(number).is_some_and(OwnerConnection::is_of_owner) {
+            return self.ignore(Some(&name), "unsigned, through a connection that anybody may have asked for", context);
         }
         if self.is_repeated(&accepted) {
             return self.ignore(Some(&name), "said before", context);
@@ -166,6 +169,7 @@ impl Service {
         let links = group.link_keys(&self.invitation.relay_member_id, &self.member_key);
         self.rosters.applied.apply(accepted, &links);
         self.touch_roster(context);
+        context.out.events.push(RelayEvent::RosterChanged(self.id));
     }
 
     /// The last word of an owner goes to all members.
@@ -247,7 +251,10 @@ impl Service {
         self.touch_roster(context);
         match &progress {
             Progress::Waiting => {}
-            Progress::Stored(version) => self.log(LogEvent::Roster { version: *version, error: None }, context),
+            Progress::Stored(version) => {
+                context.out.events.push(RelayEvent::RosterChanged(self.id));
+                self.log(LogEvent::Roster { version: *version, error: None }, context);
+            }
             Progress::Refused(version, error) => {
                 self.log(LogEvent::Roster { version: *version, error: Some(error.to_string()) }, context);
             }

@@ -2,7 +2,7 @@
 
 use agent::compressed::{CompressionError, compress};
 use codec::{Encode, Malformed, Write};
-use group::body::{Batch, BatchWriter, BodyError, ConnectionInfo, ConnectionInfoError, DoesNotFit, single};
+use group::body::{self, Batch, BatchWriter, BodyError, ConnectionInfo, ConnectionInfoError, DoesNotFit, single};
 use group::element::{AuthoredMessage, Element, ElementError};
 use group::event::Event;
 use group::limits::TooLong;
@@ -215,6 +215,18 @@ fn chat_11_a_message_of_15602_bytes_is_sent_and_a_longer_one_refused() {
     assert_eq!(writer.push(&message_of(597).into()), Err(DoesNotFit::Full));
     writer.push(&message_of(596).into()).unwrap();
     assert_eq!(writer.finish().unwrap().len(), 15_602);
+}
+
+#[test]
+fn a_record_names_events_and_nothing_that_a_peer_chose() {
+    let event = |name: &str| format!(r#"{{"v":"9-19","event":"{name}","params":{{}}}}"#).into_bytes();
+    assert_eq!(body::names(&event("x.ok")), "x.ok");
+    assert_eq!(body::names(&event("x.my.own")), "unknown");
+    let leave = event("x.grp.leave");
+    let length = u8::try_from(leave.len()).unwrap();
+    let batch = [b"=".as_slice(), &[2], &[0, 2], b"Fx", &[0, length], &leave].concat();
+    assert_eq!(body::names(&batch), "malformed, x.grp.leave");
+    assert_eq!(body::names(b"=\x02"), "malformed");
 }
 
 #[test]

@@ -59,6 +59,36 @@ fn relays_are_invited_acknowledge_the_roster_are_listed_and_find_themselves() {
 }
 
 #[test]
+fn owners_see_every_status_in_its_order() {
+    let mut world = World::new(1);
+    let member = invite(&mut world, 0);
+    assert_eq!(stage(&world, &member), (OwnerStatus::New, None, None));
+    world.pass(minutes(2));
+    let statuses: Vec<_> = world.owner_events.iter().filter_map(status_of).collect();
+    assert_eq!(
+        statuses,
+        [
+            (OwnerStatus::Invited, None),
+            (OwnerStatus::Accepted, None),
+            (OwnerStatus::Acknowledged, None),
+            (OwnerStatus::Active, Some(ActiveStage::Listed)),
+            (OwnerStatus::Active, Some(ActiveStage::Notified)),
+            (OwnerStatus::Active, Some(ActiveStage::Confirmed)),
+        ]
+    );
+    let kept = world.owner.relay(&member).unwrap().history().iter().map(|change| (change.status, change.stage));
+    let new = (OwnerStatus::New, None);
+    assert_eq!(kept.collect::<Vec<_>>(), [&[new], statuses.as_slice()].concat());
+}
+
+fn status_of(event: &Event) -> Option<(OwnerStatus, Option<ActiveStage>)> {
+    match event {
+        Event::Status { status, stage, .. } => Some((*status, *stage)),
+        _ => None,
+    }
+}
+
+#[test]
 fn chat_49_a_relay_that_is_told_of_its_removal_ends_and_the_others_stay() {
     let mut world = World::new(2);
     let members = [invite(&mut world, 0), invite(&mut world, 1)];

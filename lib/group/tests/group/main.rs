@@ -6,5 +6,6 @@ mod creation;
 mod documents;
 mod identity;
 mod properties;
+mod requirements;
 mod support;
 mod verification;

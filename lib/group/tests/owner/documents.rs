@@ -1,6 +1,6 @@
 //! The group document of a group with relays.
 
-use group::document::{GroupDocument, GroupState};
+use group::document::{GroupDocument, GroupState, GroupStatusDocument};
 use serde_json::{Value, json};
 
 use crate::support::{Desk, Relay, reread};
@@ -43,6 +43,30 @@ fn a_group_with_relays_survives_its_document() {
     assert_eq!(json["relay_records"][2]["reason_detail"], "capacity");
     assert_eq!(json["link_data"]["confirmed"], 2);
     assert_eq!(json["relay_records"][0]["history"][0], json!({"status": "new", "changed_at": 1_700_000_000}));
+}
+
+#[test]
+fn people_see_relays_in_a_table() {
+    let desk = busy();
+    let state = read(json_of(&desk)).unwrap();
+    let table = GroupStatusDocument::from(&state).table();
+    let rows: Vec<Vec<&str>> = table.lines().skip(6).map(|line| line.split("  ").collect()).collect();
+    let cells = |row: &[&str]| row.iter().map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(row)).collect();
+    let since = "2023-11-14T22:13:20Z";
+    assert_eq!(rows[0], ["RELAY", "STATUS", "SINCE", "LISTED", "CONNECTED", "MEMBERS", "ID", "NOTE"]);
+    assert_eq!(rows[1][..6], ["Relay 1", "active, notified", since, "yes", "yes", "-"]);
+    assert_eq!(rows[2][1..5], ["inactive", since, "no", "no"]);
+    assert_eq!(rows[2][7], "the owner gave it up; unfinished");
+    assert_eq!(rows[3][7], "it refused: capacity");
+    assert_eq!((rows[5][0].as_str(), rows[5][1].as_str()), ("relay.example.org", "new"), "it has told no name");
+    assert_eq!(table.lines().nth(3), Some("contents  version 3, not written yet; members: 1, relays: 2"));
+    let mut hostile = GroupStatusDocument::from(&state);
+    hostile.relays[0].display_name = Some("Ray\u{1b}[2J\n".to_owned());
+    hostile.relays[1].problem = Some("\u{7}".repeat(500));
+    let shown = hostile.table();
+    assert_eq!(shown.lines().count(), table.lines().count());
+    assert!(!shown.contains(['\u{1b}', '\u{7}']) && shown.contains("Ray[2J"));
 }
 
 #[test]

@@ -277,3 +277,39 @@ fn members_find_exactly_the_active_relays() {
     let members: Vec<MemberId> = verified.relays().iter().map(|relay| relay.member_id.clone()).collect();
     assert_eq!(members, ids);
 }
+
+#[test]
+fn an_owner_knows_old_link_data_from_what_the_server_confirmed() {
+    use group::owner::{LinkCondition, Outcome};
+    let mut desk = Desk::new();
+    let found = |desk: &Desk| Outcome::Retrieved(Box::new(desk.found()));
+    let first = found(&desk);
+    assert_eq!(desk.owner.read_back(&first), Some(LinkCondition::Current));
+    desk.activate(Relay::new(1));
+    let second = found(&desk);
+    assert_eq!(desk.owner.read_back(&second), Some(LinkCondition::Current));
+
+    // Withheld, or nobody knows.
+    let nothing = Outcome::Refused("nothing".to_owned());
+    assert_eq!(desk.owner.read_back(&nothing), Some(LinkCondition::Missing));
+    assert_eq!(desk.owner.read_back(&Outcome::Unreachable("down".to_owned())), None);
+    let Outcome::Retrieved(mut forged) = second.clone() else { unreachable!() };
+    let last = forged.data.user.last_mut().unwrap();
+    *last ^= 1;
+    assert_eq!(desk.owner.read_back(&Outcome::Retrieved(forged)), Some(LinkCondition::Foreign));
+    let Outcome::Retrieved(other) = found(&Desk::seeded(77)) else { unreachable!() };
+    assert_eq!(desk.owner.read_back(&Outcome::Retrieved(other)), Some(LinkCondition::Foreign));
+    assert!(desk.owner.is_written() && !desk.owner.has_tasks());
+
+    // Replayed: it is written again, also after a restart, and relays stay as they are.
+    assert_eq!(desk.owner.read_back(&first), Some(LinkCondition::Old));
+    assert!(!desk.owner.is_written());
+    assert_eq!(desk.owner.read_back(&first), None, "nothing is confirmed now");
+    desk.restart();
+    let (before, events) = (desk.published.len(), desk.events.len());
+    desk.run();
+    assert_eq!((desk.published.len(), desk.owner.is_written()), (before + 1, true));
+    let statuses = desk.events[events..].iter().filter(|event| matches!(event, Event::Status { .. }));
+    assert_eq!(statuses.count(), 0);
+    assert_eq!(found(&desk), second, "the same bytes");
+}

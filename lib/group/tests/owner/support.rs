@@ -374,6 +374,12 @@ impl Desk {
         self.published.last().map(|data| self.read_listed(data)).unwrap_or_default()
     }
 
+    /// What the server returns for the group link.
+    pub(crate) fn found(&self) -> RetrievedLinkData {
+        let data = self.published.last().cloned().unwrap_or_else(|| self.owner.link().link_data().1);
+        RetrievedLinkData { sender_id: self.sender_id(), data }
+    }
+
     pub(crate) fn read_listed(&self, data: &LinkData) -> Vec<String> {
         let group = self.owner.link().group();
         let read = RetrievedLinkData { sender_id: self.sender_id(), data: data.clone() }.read(group.short_link());

@@ -1,10 +1,10 @@
 //! Removal by the owner, the end of the group, leaving.
 
 use agent::connection::Delivery;
-use group::body::Batch;
+use group::body::{Batch, ConnectionInfo};
 use group::element::{Element, ForwardContent, ForwardSender};
 use group::event::{Event, MemberRemoval, RejectionReason};
-use group::relay::{ConnectionName, GroupSelector, Inactivity, LogEvent, Status};
+use group::relay::{ConnectionName, GroupSelector, Inactivity, LogEvent, Outcome, Status, TaskId};
 
 use crate::support::{Bench, Done, Owner, hours, id};
 
@@ -108,6 +108,76 @@ fn an_invitation_that_is_left_before_it_is_answered_is_refused() {
     bench.run();
     assert_eq!(bench.last_rejected(), Some(RejectionReason::RejoinRejected));
     assert!(bench.created().is_empty());
+}
+
+/// The owner takes up the relay's answer, and is told at once that the relay has left.
+fn assert_told(bench: &mut Bench, connection: ConnectionName) {
+    assert!(!bench.deleted().contains(&connection));
+    let ok = ConnectionInfo::unsigned(Event::Ok).to_bytes().unwrap();
+    bench.step(|relay, env| relay.informed(&connection, &ok, env));
+    bench.run();
+    bench.step(|relay, env| relay.connected(&connection, env));
+    bench.run();
+    assert_eq!(bench.sent(), [(connection, Event::GroupLeave)]);
+    assert!(bench.done.contains(&Done::Deleted(connection, Delivery::Await)));
+}
+
+#[test]
+fn chat_36_an_owner_that_takes_up_the_answer_of_a_relay_that_has_left_is_told() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    let (connection, _) = bench.last_accepted().unwrap();
+    let group = GroupSelector::Link(owner.short_link());
+    bench.step(|relay, env| relay.leave(&group, env).unwrap());
+    bench.run();
+    bench.restart();
+    assert_told(&mut bench, connection);
+}
+
+#[test]
+fn chat_36_an_owner_whose_answer_was_on_its_way_when_the_relay_left_is_told() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.invite(owner.invitation("relay-member-id1"));
+    let answer = loop {
+        match bench.relay.due(bench.now).first().copied() {
+            Some(answer @ TaskId::Answer(_)) => break answer,
+            Some(task) => bench.run_task(&task),
+            None => panic!("it is never answered"),
+        }
+    };
+    let TaskId::Answer(connection) = answer else { panic!("an answer") };
+    let group = GroupSelector::Link(owner.short_link());
+    bench.step(|relay, env| relay.leave(&group, env).unwrap());
+    bench.step(|relay, env| relay.finish(&answer, Outcome::Done, env));
+    bench.run();
+    assert_told(&mut bench, connection);
+}
+
+#[test]
+fn chat_49_a_link_that_may_have_been_created_when_the_relay_left_is_deleted() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.can_create = false;
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    let group = GroupSelector::Link(owner.short_link());
+    bench.step(|relay, env| relay.leave(&group, env).unwrap());
+    bench.run();
+    bench.restart();
+    bench.run();
+    let link = ConnectionName::Link(bench.relay.services().next().unwrap().id());
+    assert!(!bench.deleted().contains(&link), "nobody knows whether there is something to delete");
+    bench.can_create = true;
+    bench.pass(hours(1));
+    assert_eq!(bench.created().len(), 1);
+    assert!(bench.deleted().contains(&link));
+    assert_eq!(bench.last_rejected(), Some(RejectionReason::RejoinRejected));
 }
 
 #[test]

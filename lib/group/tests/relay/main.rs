@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod ending;
+mod flood;
 mod hostile;
 mod inviting;
+mod members;
 mod monitoring;
 mod properties;
 mod rosters;

@@ -1,10 +1,10 @@
 //! Monitoring: the group link decides whether the relay is one of the group's.
 
 use group::event::Event;
-use group::relay::{ConnectionName, Inactivity, LogEvent, Status};
+use group::relay::{ConnectionName, Inactivity, LogEvent, RelaySettings, Status};
 use group::verification::Recipient;
 
-use crate::support::{Bench, Done, Found, Owner, hours, minutes};
+use crate::support::{Bench, Done, Found, Owner, hours, minutes, settings};
 
 #[test]
 fn a_relay_is_active_when_the_group_link_lists_it() {
@@ -17,6 +17,25 @@ fn a_relay_is_active_when_the_group_link_lists_it() {
     bench.serve(&owner);
     bench.pass(minutes(17));
     assert_eq!(bench.status(service), Status::Active);
+}
+
+#[test]
+fn members_wait_until_the_relay_is_listed_if_the_operator_wants_that() {
+    let mut owner = Owner::new("Walks");
+    for admit_unlisted in [true, false] {
+        let mut bench = Bench::with(RelaySettings { admit_unlisted, ..settings() });
+        let (service, _, link) = bench.accept(&owner, "relay-member-id1");
+        let accepting = |bench: &Bench| bench.relay.service(service).unwrap().is_accepting(&bench.settings);
+        assert_eq!(accepting(&bench), admit_unlisted);
+        owner.publish(&[link]);
+        bench.serve(&owner);
+        bench.pass(minutes(17));
+        assert!(accepting(&bench), "the group link lists it");
+        owner.publish(&[]);
+        bench.serve(&owner);
+        bench.pass(minutes(17));
+        assert!(!accepting(&bench), "the group link lists it no more");
+    }
 }
 
 #[test]

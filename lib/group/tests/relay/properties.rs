@@ -230,6 +230,8 @@ impl World {
             }
         }
         self.seen_events = self.bench.events.len();
+        let (relay, now) = (&self.bench.relay, self.bench.now);
+        assert_eq!((relay.due(now), relay.next_due(now)), relay.scan(now), "nothing that is due is forgotten");
         for service in self.bench.relay.services() {
             assert_eq!(self.statuses.get(&service.id()), Some(service.status()));
         }

@@ -1,6 +1,6 @@
 //! A relay whose agent, servers and owner are the test: it runs what is due, keeps what changes, and can be killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agent::connection::Delivery;
@@ -55,11 +55,23 @@ impl Owner {
 
     pub(crate) fn with_profile(name: &str, group_type: GroupType, profile: GroupProfile) -> Self {
         let mut random = random(name);
-        Owner::of(keygen(&mut random), group_type, profile, random)
+        Owner::of(keygen(&mut random), "smp.example.org", group_type, profile, random)
     }
 
-    fn of(identity: OwnerIdentity, group_type: GroupType, profile: GroupProfile, mut random: SeededRandom) -> Self {
-        let server = "smp://AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=:secret@smp.example.org".parse().unwrap();
+    /// Whose group link is at another server.
+    pub(crate) fn at(host: &str, name: &str) -> Self {
+        let mut random = random(name);
+        Owner::of(keygen(&mut random), host, GroupType::Channel, GroupProfile::named(name), random)
+    }
+
+    fn of(
+        identity: OwnerIdentity,
+        host: &str,
+        group_type: GroupType,
+        profile: GroupProfile,
+        mut random: SeededRandom,
+    ) -> Self {
+        let server = format!("smp://AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=:secret@{host}").parse().unwrap();
         let request = GroupLinkRequest { group_type, profile, server };
         let prepared = PreparedGroupLink::prepare(identity.clone(), request, 1_700_000_000, &mut random).unwrap();
         let (_, queue) = prepared.new_queue();
@@ -167,7 +179,9 @@ pub(crate) struct Bench {
     pub(crate) done: Vec<Done>,
     pub(crate) events: Vec<RelayEvent>,
     pub(crate) log: Vec<LogEntry>,
-    kept: BTreeMap<RecordKey, Zeroizing<Vec<u8>>>,
+    pub(crate) kept: BTreeMap<RecordKey, Zeroizing<Vec<u8>>>,
+    /// Requests that the agent keeps until they are answered or dismissed.
+    pub(crate) waiting: BTreeSet<u64>,
     pub(crate) random: SeededRandom,
     next_request: u64,
 }
@@ -199,6 +213,7 @@ impl Bench {
             events: Vec::new(),
             log: Vec::new(),
             kept: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             random: random("bench"),
             next_request: 1,
         }
@@ -251,21 +266,25 @@ impl Bench {
                 self.done.push(Done::Asked(question.service));
                 self.verdict.clone().map_or(Outcome::Unreachable, Outcome::Verdict)
             }
-            Task::CreateLink { connection, link, .. } if self.can_create => {
+            Task::CreateLink { connection, link, data, .. } if self.can_create => {
                 let ConnectionName::Link(service) = connection else { panic!("a link") };
                 let short = link
                     .fixed()
                     .short_link(agent::short_link::ContactKind::Group, agent::short_link::LinkScheme::Https);
+                let read = RetrievedLinkData { sender_id: link.sender_id().clone(), data };
+                self.found.insert(short.to_string(), Found::Data(read.into()));
                 self.done.push(Done::Created(service, short));
                 Outcome::Done
             }
             Task::CreateLink { .. } => Outcome::Unreachable,
-            Task::Answer { connection, info, .. } => {
+            Task::Answer { request, connection, info, .. } => {
+                self.waiting.remove(&request);
                 let info = ConnectionInfo::parse(&info).unwrap();
                 self.done.push(Done::Answered(connection, info.event().clone()));
                 Outcome::Done
             }
             Task::Dismiss(request) => {
+                self.waiting.remove(&request);
                 self.done.push(Done::Dismissed(request));
                 Outcome::Done
             }
@@ -283,7 +302,7 @@ impl Bench {
 
     /// Runs everything that is due, until nothing is.
     pub(crate) fn run(&mut self) {
-        for _ in 0..200 {
+        for _ in 0..1_000 {
             match self.relay.due(self.now).first().copied() {
                 Some(task) => self.run_task(&task),
                 None => return,
@@ -314,6 +333,7 @@ impl Bench {
     pub(crate) fn request_bytes(&mut self, info: &[u8]) -> u64 {
         let request = self.next_request;
         self.next_request += 1;
+        self.waiting.insert(request);
         self.step(|relay, env| relay.requested(request, info, env));
         request
     }
@@ -426,7 +446,8 @@ pub(crate) fn hours(count: u64) -> Duration {
 impl Owner {
     /// The same group with another link.
     pub(crate) fn relinked(owner: &Owner, step: &str) -> Self {
-        Owner::of(owner.identity.clone(), GroupType::Channel, GroupProfile::named("Walks"), random(step))
+        let profile = GroupProfile::named("Walks");
+        Owner::of(owner.identity.clone(), "smp.example.org", GroupType::Channel, profile, random(step))
     }
 
     /// A group link of the owner that says something else: another group in the profile, or no entity ID.

@@ -62,7 +62,8 @@ fn a_day_alone_is_no_reason_to_give_up() {
 #[test]
 fn what_failed_before_waits_behind_what_is_new() {
     let mut bench = Bench::with(RelaySettings { workers: 1, ..settings() });
-    let owners: Vec<Owner> = ["Stuck", "Walks", "Songs"].into_iter().map(Owner::new).collect();
+    let owners = [("one", "Stuck"), ("two", "Walks"), ("three", "Songs")];
+    let owners = owners.map(|(server, name)| Owner::at(&format!("{server}.example.org"), name));
     for owner in &owners {
         bench.lose(owner, Found::Unreachable);
     }
@@ -79,10 +80,36 @@ fn what_failed_before_waits_behind_what_is_new() {
             let task = bench.relay.due(bench.now)[0];
             bench.run_task(&task);
             let TaskId::ReadGroupLink(service) = task else { panic!("{task:?}") };
-            bench.relay.service(service).unwrap().group().is_none().then_some(service.0)
+            service.0
         })
         .collect();
-    assert_eq!(order, [Some(2), Some(3), Some(1)]);
+    assert_eq!(order, [2, 3, 1]);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_tried_by_one_read_at_a_time_whoever_waits_for_it() {
+    let mut bench = Bench::new();
+    let lost: Vec<Owner> = (0..20).map(|number| Owner::new(&format!("Lost {number}"))).collect();
+    let other = Owner::at("other.example.org", "Walks");
+    for owner in &lost {
+        bench.lose(owner, Found::Unreachable);
+        bench.invite(owner.invitation("relay-member-id1"));
+    }
+    let share = bench.settings.max_reads_per_server;
+    assert_eq!(bench.relay.due(bench.now).len(), share, "no server takes all that may be under way");
+    bench.serve(&other);
+    bench.invite(other.invitation("relay-member-id1"));
+    assert_eq!(bench.relay.due(bench.now).len(), share + 1, "another server has its own share");
+    bench.run();
+    assert!(bench.last_accepted().is_some());
+    let tries = |bench: &Bench| bench.log.iter().filter(|entry| matches!(entry.event, LogEvent::Retry { .. })).count();
+    assert_eq!(tries(&bench), 1, "one found out for all");
+    bench.pass(minutes(10));
+    assert!((6..=9).contains(&tries(&bench)), "as often as for one invitation: {}", tries(&bench));
+    // Once it is back, everybody has its turn, whether it was tried before or not.
+    lost.iter().for_each(|owner| bench.serve(owner));
+    bench.pass(minutes(20));
+    assert_eq!(bench.created().len(), 21);
 }
 
 #[test]

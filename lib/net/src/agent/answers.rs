@@ -41,6 +41,9 @@ impl<K: Keep> Driver<K> {
             self.servers.missed(flight.server, *slot);
         }
         self.finish(*slot, task, outcome);
+        if self.steps.table.get_mut(*slot).is_some_and(|entry| entry.connection.take_passed_over()) {
+            self.subscribe(*slot, None);
+        }
         if flight.subscribes.is_some() {
             // At once: the first message may be here already.
             self.subscribe_if_changed(*slot, flight.subscribes.as_ref());
@@ -69,7 +72,8 @@ impl<K: Keep> Driver<K> {
     }
 
     fn observe(&mut self, flight: &Flight, outcome: &Result<Response, ClientError>) {
-        let exchange = Exchange { command: flight.command, sent: flight.length, outcome: Some(outcome) };
+        let Flight { command, corr_id, length: sent, .. } = flight;
+        let exchange = Exchange { command, corr_id: Some(corr_id), sent: *sent, outcome: Some(outcome) };
         self.show(flight.server, flight.slot, Some(&flight.task), exchange);
     }
 

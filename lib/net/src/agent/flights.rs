@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use agent::connection::TaskId;
+use smp::id::CorrId;
 use tokio::time::Instant;
 
 use super::servers::ServerKey;
@@ -16,6 +17,7 @@ pub(super) struct Flight {
     pub(super) task: TaskId,
     pub(super) server: ServerKey,
     pub(super) command: &'static str,
+    pub(super) corr_id: CorrId,
     pub(super) length: usize,
     /// The session, if the command subscribes to the queue that it creates.
     pub(super) subscribes: Option<Client>,

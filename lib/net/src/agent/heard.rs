@@ -96,7 +96,7 @@ impl<K: Keep> Driver<K> {
     fn subscribed(&mut self, key: ServerKey, subscribed: Subscribed) {
         let Subscribed { queue, outcome, sent } = subscribed;
         if let Some(slot) = self.recipient(key, &queue) {
-            self.show(key, slot, None, Exchange { command: "SUB", sent, outcome: Some(&outcome) });
+            self.show(key, slot, None, Exchange { command: "SUB", corr_id: None, sent, outcome: Some(&outcome) });
         }
         match outcome {
             Ok(_) => {

@@ -76,9 +76,10 @@ impl<K: Keep> Driver<K> {
         let Task { corr_id, entity_id, key: auth, command: wanted, .. } = task;
         let request = Request { corr_id, entity_id, command: wanted, key: auth.as_ref() };
         match client.submit_collected(request, number, &self.collector) {
-            Ok(length) => {
+            Ok((corr_id, length)) => {
                 let subscribes = subscribes.then(|| client.clone());
-                let flight = Flight { slot, task: id, server: key, command, length, subscribes, given_up: false };
+                let flight =
+                    Flight { slot, task: id, server: key, command, corr_id, length, subscribes, given_up: false };
                 self.flights.begin(number, flight);
                 self.taken(key);
                 true

@@ -3,6 +3,7 @@
 //! Whoever has thousands of commands under way, and one task that looks after all of them, gives each a number and
 //! takes the responses off one channel, in the order in which they come: there is no future to poll for every command.
 
+use smp::id::CorrId;
 use smp::response::Response;
 use tokio::sync::mpsc;
 
@@ -77,20 +78,21 @@ impl Drop for Entry {
 }
 
 impl Client {
-    /// Gives a command whose response is collected under `number`, and tells the length of its transmission. Never waits.
+    /// Gives a command whose response is collected under `number`, and tells its correlation ID and the length of its
+    /// transmission. Never waits.
     pub fn submit_collected(
         &self,
         request: Request<'_>,
         number: u64,
         collector: &Collector,
-    ) -> Result<usize, NotSubmitted> {
+    ) -> Result<(CorrId, usize), NotSubmitted> {
         let place = self.outgoing.try_reserve().map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => NotSubmitted::Full,
             mpsc::error::TrySendError::Closed(()) => NotSubmitted::Failed(ClientError::NotSent),
         })?;
         let encoded = self.encode(request)?;
-        let length = encoded.transmission.len();
+        let (corr_id, length) = (encoded.corr_id.clone(), encoded.transmission.len());
         place.send(encoded.answered_to(Answer::Collector(Entry { number, collector: Some(collector.clone()) })));
-        Ok(length)
+        Ok((corr_id, length))
     }
 }

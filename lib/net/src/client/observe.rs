@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smp::id::CorrId;
 use smp::response::Response;
 
 use super::ClientError;
@@ -11,6 +12,8 @@ use super::ClientError;
 pub struct Exchange<'a> {
     /// The command's tag.
     pub command: &'static str,
+    /// What the server's answer is known by; subscriptions that are made again have none.
+    pub corr_id: Option<&'a CorrId>,
     /// Bytes of its transmission.
     pub sent: usize,
     /// The response, why there is none, or nothing when the caller stopped waiting.
@@ -24,12 +27,13 @@ pub type Observer = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
 pub(super) struct Observation {
     observer: Option<Observer>,
     command: &'static str,
+    corr_id: CorrId,
     sent: usize,
 }
 
 impl Observation {
-    pub(super) fn new(observer: Option<Observer>, command: &'static str, sent: usize) -> Self {
-        Observation { observer, command, sent }
+    pub(super) fn new(observer: Option<Observer>, command: &'static str, corr_id: CorrId, sent: usize) -> Self {
+        Observation { observer, command, corr_id, sent }
     }
 
     pub(super) fn sent(&self) -> usize {
@@ -42,7 +46,8 @@ impl Observation {
 
     fn report(&mut self, outcome: Option<&Result<Response, ClientError>>) {
         if let Some(observer) = self.observer.take() {
-            observer(&Exchange { command: self.command, sent: self.sent, outcome });
+            let (command, sent) = (self.command, self.sent);
+            observer(&Exchange { command, corr_id: Some(&self.corr_id), sent, outcome });
         }
     }
 }

@@ -62,3 +62,16 @@ async fn a_service_with_too_many_lines_loses_the_oldest() {
     assert_eq!(first[0].place, (1, 6));
     assert_eq!(store.log(&LogFilter::Service(ServiceId(2)), (0, 0), 10).unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn the_oldest_lines_go_when_there_are_too_many_in_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RelayStore::open(&folder.path().join("relay.sqlite")).unwrap();
+    let lines = (1..=30).map(|number| line(number, 1, number, r#""event":"replayed""#));
+    store.commit(lines.collect()).await.unwrap();
+    store.trim_log_to(0, 10).await.unwrap();
+    assert_eq!(places(&store, &LogFilter::All).len(), 11);
+    assert_eq!(store.log(&LogFilter::All, (0, 0), 1).unwrap()[0].place, (20, 1));
+    store.trim_log_to(0, 11).await.unwrap();
+    assert_eq!(places(&store, &LogFilter::All).len(), 11);
+}

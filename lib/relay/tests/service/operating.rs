@@ -32,7 +32,7 @@ pub(crate) async fn order(relay: &TestRelay, order: &str) -> Vec<Value> {
     .await
 }
 
-async fn get(relay: &TestRelay, path: &str) -> String {
+pub(crate) async fn get(relay: &TestRelay, path: &str) -> String {
     let mut stream = TcpStream::connect(relay.http()).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

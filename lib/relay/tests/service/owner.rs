@@ -36,7 +36,7 @@ pub(crate) struct Owner {
     _folder: tempfile::TempDir,
 }
 
-async fn client(server: &ServerAddress) -> Client {
+pub(crate) async fn client(server: &ServerAddress) -> Client {
     let key = X25519PrivateKey::generate(&mut SystemRandom);
     let connection = connect(server, &Connector::new().unwrap(), ConnectOptions::default(), key).await.unwrap();
     Client::start(connection, ClientOptions::default(), Box::new(SystemRandom)).0

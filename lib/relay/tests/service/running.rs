@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use agent::connection::keep::Keep as _;
 use agent::non_empty::NonEmpty;
 use agent::short_link::ContactShortLink;
 use agent::time::Time;
@@ -26,6 +27,7 @@ use smp::address::ServerWithPassword;
 use smp_server::random::SystemRandom;
 use smp_server::sqlite::SqliteStore;
 use smp_server::state::State;
+use store::connections::Connections;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -137,6 +139,7 @@ impl TestRelay {
             events: None,
             log_kept: Duration::from_secs(86_400),
             drain_timeout: Duration::from_secs(5),
+            observer: relay::observe::Observer::none(),
         };
         TestRelay { config, clock: Shifted::default(), folder: tempfile::tempdir().unwrap(), running: None }
     }
@@ -188,6 +191,28 @@ impl TestRelay {
 
     pub(crate) fn address(&self) -> ContactShortLink {
         self.running.as_ref().unwrap().handle.address().parse().unwrap()
+    }
+
+    /// The names of the connections that a relay which does not run has kept.
+    pub(crate) async fn connections(&self) -> Vec<String> {
+        let listed = self.kept().list().await.unwrap();
+        let mut names: Vec<String> = listed.iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    }
+
+    /// How many requests wait at its addresses.
+    pub(crate) async fn requests(&self) -> usize {
+        let kept = self.kept();
+        let ids = kept.list().await.unwrap();
+        let records = kept.load(ids).await.unwrap();
+        let waiting = |records: Vec<_>| agent::connection::Connection::load(records).unwrap().pending();
+        let events = records.into_iter().flat_map(waiting);
+        events.filter(|event| matches!(event, agent::connection::Event::Requested(_))).count()
+    }
+
+    fn kept(&self) -> Connections {
+        RelayStore::open(&self.folder.path().join("relay.sqlite")).unwrap().connections().unwrap()
     }
 
     /// Ends in good order.

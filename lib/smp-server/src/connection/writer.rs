@@ -90,6 +90,9 @@ impl Writer {
         if let Response::Err(error) = &response {
             self.state.metrics.error(error);
         }
+        if let Some(observer) = &self.state.config.observer {
+            observer.answered(&answer.corr_id, &response);
+        }
         self.send(&answer.corr_id, &answer.entity_id, &response).await;
     }
 

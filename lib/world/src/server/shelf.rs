@@ -44,6 +44,10 @@ impl Shelf {
         self.queues_mut().find(|stored| stored.queue.sender_id == *id)
     }
 
+    pub(super) fn by_link(&self, id: &LinkId) -> Option<&Stored> {
+        self.queues().find(|stored| has_link(&stored.queue, id))
+    }
+
     /// The queue that a party names with this ID.
     pub(super) fn find(&self, party: Party, id: &EntityId) -> Option<i64> {
         let is_named = |queue: &Queue| match party {

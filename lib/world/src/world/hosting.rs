@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agent::connection::event::Event;
 use agent::connection::record::RecordKey;
+use agent::connection::task::Task;
 
 use super::describe::describe;
 use super::{Happening, World};
@@ -17,6 +18,7 @@ struct Effects {
     told: Vec<(String, Event)>,
     mails: Vec<(HostId, String)>,
     wakes: Vec<(Duration, u64)>,
+    calls: Vec<(u64, Task)>,
 }
 
 impl<A: Application> World<A> {
@@ -53,8 +55,8 @@ impl<A: Application> World<A> {
                 Err(error) => return self.violate(format_args!("{name} cannot be loaded: {error}")),
             }
         }
-        let application = known.disk.application.clone();
-        known.memory = Some(Memory { application, connections, uplinks: BTreeMap::new() });
+        let application = A::load(&known.disk.application);
+        known.memory = Some(Memory { connections, ..Memory::new(application) });
         note!(self, "{} is back with {names:?}", self.hosts[host.0].name);
         for name in &names {
             self.tell_pending(host, name);
@@ -116,10 +118,11 @@ impl<A: Application> World<A> {
             told: Vec::new(),
             mails: Vec::new(),
             wakes: Vec::new(),
+            calls: Vec::new(),
         };
         let result = run(&mut memory.application, &mut turn);
-        let Turn { touched, told, mails, wakes, .. } = turn;
-        let effects = Effects { touched: touched.into_iter().collect(), told, mails, wakes };
+        let Turn { touched, told, mails, wakes, calls, .. } = turn;
+        let effects = Effects { touched: touched.into_iter().collect(), told, mails, wakes, calls };
         let hasty = known.discipline == Discipline::ActsBeforeCommit;
         if hasty {
             self.take_effect(host, &effects);
@@ -161,7 +164,7 @@ impl<A: Application> World<A> {
     fn commit(&mut self, host: HostId, touched: &[String]) {
         let known = &mut self.hosts[host.0];
         let Some(memory) = known.memory.as_mut() else { return };
-        known.disk.application = memory.application.clone();
+        memory.application.keep(&mut known.disk.application);
         let mut sealed = Vec::new();
         let mut incomplete = None;
         for name in touched {
@@ -195,7 +198,7 @@ impl<A: Application> World<A> {
         note!(self, "{}: the disk refuses", self.hosts[host.0].name);
         let known = &mut self.hosts[host.0];
         let Some(memory) = known.memory.as_mut() else { return };
-        memory.application = known.disk.application.clone();
+        memory.application = A::load(&known.disk.application);
         for name in touched {
             match (known.disk.load(name), memory.connections.get_mut(name)) {
                 (Ok(Some(connection)), Some(active)) => active.connection = connection,
@@ -232,6 +235,10 @@ impl<A: Application> World<A> {
         }
         for (delay, token) in &effects.wakes {
             self.agenda.add(self.now.after(*delay), Happening::Wake { host, life, token: *token });
+        }
+        for (token, task) in &effects.calls {
+            let at = self.after(|chaos| chaos.latency.clone());
+            self.agenda.add(at, Happening::Call { host, life, token: *token, task: Box::new(task.clone()) });
         }
         for name in &effects.touched {
             if self.lives(host, life) {

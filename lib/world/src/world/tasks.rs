@@ -3,13 +3,13 @@
 use agent::connection::task::{Outcome, Task, TaskId};
 use agent::time::Env;
 use smp::command::Command;
-use smp::id::CorrId;
+use smp::id::{CorrId, EntityId};
 
 use super::describe::describe_outcome;
 use super::transport::Transmission;
 use super::{Happening, World};
 use crate::application::Application;
-use crate::host::{HostId, PersistPoint, Waiting};
+use crate::host::{Active, Host, HostId, PersistPoint, Waiting};
 use crate::network::ServerId;
 
 impl<A: Application> World<A> {
@@ -84,10 +84,25 @@ impl<A: Application> World<A> {
     fn listen(&mut self, host: HostId, server: ServerId, name: &str, id: &TaskId, task: &Task, body: &[u8]) {
         let place = (self.server_name(server), task.entity_id.clone());
         let source = (self.hosts[host.0].name.clone(), name.to_owned(), id.clone());
-        let drawn = self.hosts.iter().flat_map(|host| host.random.drawn.iter().rev());
+        // Whose queue it is has most likely drawn its key, and lately.
+        let recipient = (!self.wiretap.knows(&place)).then(|| self.recipient(&place.1)).flatten();
+        let mut hosts: Vec<&Host<A>> = self.hosts.iter().collect();
+        hosts.sort_by_key(|host| recipient.as_ref() != Some(&host.name));
+        let drawn = hosts.into_iter().flat_map(|host| host.random.drawn.iter().rev());
         if let Err(violation) = self.wiretap.hear(place, source, body, drawn) {
             self.violate(violation);
         }
+    }
+
+    /// The name of the host that receives from a queue.
+    fn recipient(&self, queue: &EntityId) -> Option<String> {
+        let receives = |active: &Active| {
+            let queue_of = active.connection.status().receive.and_then(|receive| receive.sender_id);
+            queue_of.is_some_and(|id| EntityId::from(id) == *queue)
+        };
+        let hosts = self.hosts.iter().filter_map(|host| Some((host, host.memory.as_ref()?)));
+        let found = hosts.filter(|(_, memory)| memory.connections.values().any(receives)).map(|(host, _)| host);
+        found.map(|host| host.name.clone()).next()
     }
 
     pub(super) fn finish(&mut self, host: HostId, name: &str, id: &TaskId, outcome: Outcome) {

@@ -157,6 +157,11 @@ impl<A: Application> World<A> {
             command.tag(),
             waiting.purpose()
         );
+        self.dispatch(host, session, command, &bytes);
+    }
+
+    /// A transmission leaves a host in a session that is there.
+    pub(super) fn dispatch(&mut self, host: HostId, session: SessionNumber, command: &Command, bytes: &[u8]) {
         let fate = self.take_fate(host, command.tag());
         if fate == Some(Fate::Lost) {
             return self.cut(session, self.now, self.now);
@@ -167,7 +172,7 @@ impl<A: Application> World<A> {
             let at = self.after(|chaos| chaos.latency.clone());
             let arrival = self.wires.get_mut(&session).and_then(|wire| wire.to_server.arrival(at));
             if let Some(at) = arrival {
-                self.agenda.add(at, Happening::AtServer(session, bytes.clone()));
+                self.agenda.add(at, Happening::AtServer(session, bytes.to_vec()));
                 if fate == Some(Fate::AnswerLost) {
                     self.cut(session, at.after(std::time::Duration::from_millis(1)), self.now);
                 }
@@ -201,7 +206,7 @@ impl<A: Application> World<A> {
     }
 
     /// From these moments on nothing arrives any more. Both ends notice, some time.
-    fn cut(&mut self, session: SessionNumber, to_server: Time, to_host: Time) {
+    pub(super) fn cut(&mut self, session: SessionNumber, to_server: Time, to_host: Time) {
         let (at_host, at_server) = (self.after(|chaos| chaos.notice.clone()), self.after(|chaos| chaos.notice.clone()));
         let Some(wire) = self.wires.get_mut(&session) else { return };
         let known = wire.is_cut();

@@ -131,7 +131,11 @@ impl<A: Application> World<A> {
         let (host, server) = (wire.host, wire.server);
         let known = &mut self.hosts[host.0];
         let life = known.life;
-        let Some(uplink) = known.memory.as_mut().and_then(|memory| memory.uplinks.get_mut(&server)) else { return };
+        let Some(memory) = known.memory.as_mut() else { return };
+        if let Some(call) = memory.calls.remove(&session) {
+            return self.called(host, call.token, Outcome::Unreachable);
+        }
+        let Some(uplink) = memory.uplinks.get_mut(&server) else { return };
         let UplinkState::Up(up) = &mut uplink.state else { return };
         if up.session != session {
             return;
@@ -168,8 +172,11 @@ impl<A: Application> World<A> {
         if !wire.to_host.delivers(self.now) {
             return;
         }
-        let known = &mut self.hosts[host.0];
-        let Some(uplink) = known.memory.as_mut().and_then(|memory| memory.uplinks.get_mut(&server)) else { return };
+        let Some(memory) = self.hosts[host.0].memory.as_mut() else { return };
+        if let Some(call) = memory.calls.remove(&session) {
+            return self.call_answered(host, session, &call, bytes);
+        }
+        let Some(uplink) = memory.uplinks.get_mut(&server) else { return };
         let UplinkState::Up(up) = &mut uplink.state else { return };
         if up.session != session {
             return;

@@ -186,6 +186,44 @@ fn agent_68_deletion_gives_up_waiting_when_the_peer_refuses() {
     assert!(is_gone(&pair, alice) && is_gone(&pair, bob));
 }
 
+/// Alice has allowed Bob, and does not want to any more before his queue is secured; what happens to it is up to `meanwhile`.
+fn deleted_in_handshake(meanwhile: impl FnOnce(&mut Pair)) -> Pair {
+    let mut pair = Pair::new(Terms::plain());
+    let link = pair.invite();
+    pair.join(link);
+    pair.run();
+    meanwhile(&mut pair);
+    pair.events(pair.alice);
+    pair.allow();
+    let alice = pair.alice;
+    delete(&mut pair, alice, Delivery::Await);
+    pair
+}
+
+#[test]
+fn agent_68_deletion_gives_up_waiting_when_the_peer_is_gone_before_the_handshake_is_over() {
+    let mut pair = deleted_in_handshake(|pair| {
+        let bob = pair.bob;
+        delete(pair, bob, Delivery::Drop);
+        pair.run();
+    });
+    pair.run();
+    assert_eq!(pair.events(pair.alice), [Event::Deleted(None)]);
+    assert!(is_gone(&pair, pair.alice));
+}
+
+#[test]
+fn agent_68_deletion_gives_up_waiting_for_the_handshake_after_two_days() {
+    let mut pair = deleted_in_handshake(|pair| {
+        let two = pair.servers[1];
+        pair.world.stop_server(two);
+    });
+    pair.run_for(DAY);
+    assert_eq!(pair.status(pair.alice).at, Where::Deleting);
+    pair.run_for(DAY + 2 * HOUR);
+    assert!(is_gone(&pair, pair.alice), "{:?}", pair.status(pair.alice));
+}
+
 #[test]
 fn agent_68_deletion_gives_up_waiting_after_two_days() {
     let (mut pair, _) = deleted_while_waiting(Delivery::Await);

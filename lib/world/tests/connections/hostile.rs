@@ -505,6 +505,28 @@ fn assert_talks(victim: &mut Victim, mallory: &mut Mallory) {
 }
 
 #[test]
+fn agent_52_a_message_that_waits_is_not_displaced_by_another_whatever_the_server_does() {
+    let (mut alice, mut mallory) = talking(Pq::Off);
+    let [one, two] = [b"one", b"two"].map(|body| mallory.message(MessageBody::Application(body.to_vec())));
+    let told = alice.deliver(&one);
+    let [Event::Message(first)] = told.as_slice() else { panic!("{told:?}") };
+    let (id, sealed) = alice.sealed(&two);
+    let before = alice.connection.records();
+    assert_eq!(alice.deliver_sealed(&id, &sealed), []);
+    assert!(alice.connection.records() == before);
+    assert!(!alice.connection.take_passed_over(), "it still waits");
+    // As after a crash before the application has said anything.
+    let again = Connection::load(before).unwrap().pending();
+    assert_eq!(again, told);
+    alice.step(|connection, env| connection.acknowledge(&first.id, None, env)).unwrap();
+    assert!(alice.connection.take_passed_over(), "now the server is to deliver the other one again");
+    assert!(!alice.connection.take_passed_over());
+    let told = alice.deliver_sealed(&id, &sealed);
+    let [Event::Message(second)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((second.body.as_slice(), second.integrity), (b"two".as_slice(), Integrity::Ok));
+}
+
+#[test]
 fn fifty_thousand_skipped_messages_are_refused_at_once() {
     for pq in [Pq::Off, Pq::On] {
         let (mut alice, mut mallory) = talking(pq);

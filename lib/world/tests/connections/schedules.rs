@@ -55,34 +55,6 @@ pub(crate) enum Ending {
     Delete(Delivery),
 }
 
-fn chaos(dice: &mut Dice) -> Chaos {
-    let calm = Chaos::none();
-    let mut chaos = Chaos {
-        until: world::trace::START.after(Duration::from_secs(dice.between(60..=1_800))),
-        latency: 1..=dice.pick(&[20, 300, 3_000]),
-        server_commit: 1..=dice.pick(&[2, 50]),
-        handling: 1..=dice.pick(&[5, 500, 20_000]),
-        rest: 100..=dice.pick(&[2_000, 60_000]),
-        notice: 10..=dice.pick(&[100, 10_000, 60_000]),
-        ..calm
-    };
-    if dice.coin() {
-        chaos.crash_before_commit = dice.pick(&[0, 20, 100]);
-        chaos.crash_after_commit = dice.pick(&[0, 20, 100]);
-        chaos.crash_after_effect = dice.pick(&[0, 20, 100]);
-    }
-    if dice.coin() {
-        chaos.cut = dice.pick(&[10, 50, 150]);
-        chaos.connect_failure = dice.pick(&[0, 100, 500]);
-    }
-    if dice.coin() {
-        chaos.server_crash = dice.pick(&[5, 30]);
-    }
-    chaos.commit_failure = dice.pick(&[0, 0, 10, 50]);
-    chaos.repeated_send = dice.pick(&[0, 0, 20, 200]);
-    chaos
-}
-
 fn settings(dice: &mut Dice) -> Settings {
     let pq = if dice.per_mille(700) { Pq::On } else { Pq::Off };
     let mut versions = Versions::default();
@@ -121,7 +93,7 @@ impl Schedule {
     /// Everything follows from the seed.
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed, "schedule");
-        let mut world = World::new(seed, chaos(&mut dice));
+        let mut world = World::new(seed, Chaos::random(&mut dice));
         let quota = dice.pick(&[4, 4, 128]);
         let mut server = |name: &str| {
             let version = dice.between(15..=18) as u16;

@@ -311,6 +311,16 @@ impl Talker {
 }
 
 impl Application for Talker {
+    type Kept = Self;
+
+    fn kept(&self) -> Self {
+        self.clone()
+    }
+
+    fn load(kept: &Self) -> Self {
+        kept.clone()
+    }
+
     fn told(&mut self, turn: &mut Turn<'_>, name: &str, event: Event) {
         match event {
             Event::Confirmed { info } => {
