@@ -112,9 +112,11 @@ fn go_on(args: &Args, state: State, ctx: &mut Context) -> Result<(MemberKeep, St
 
 async fn take_part(args: &Args, is_new: bool, work: &mut Work<'_>) -> Result<End, Error> {
     if args.leave {
-        let events = work.step(|member, env| member.leave(env)).await?.map_err(refused)?;
-        work.told(events).await?;
-        return work.until(|_| true).await;
+        if work.keep().look(|member| member.ended().is_none()) {
+            let events = work.step(|member, env| member.leave(env)).await?.map_err(refused)?;
+            work.told(events).await?;
+        }
+        return work.until_sent().await;
     }
     if !is_new && work.keep().look(|member| member.ended().is_none()) {
         let events = work.step(|member, env| member.restore(env)).await?.map_err(refused)?;

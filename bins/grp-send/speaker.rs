@@ -81,7 +81,9 @@ async fn say_as_member(
             }
         }
     }
-    work.until(|_| true).await?;
+    if !said.is_empty() {
+        work.until_sent().await?;
+    }
     let mut sent = Vec::new();
     for said in said {
         let mut relays = Vec::new();
@@ -142,7 +144,9 @@ async fn say_as_owner(
             }
         }
     }
-    work.until(|_| true).await?;
+    if !said.is_empty() {
+        work.until(|_| true).await?;
+    }
     let mut sent = Vec::new();
     for said in said {
         let mut relays = Vec::new();

@@ -15,7 +15,7 @@ use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, Kept, OrError as _, State, Step, Timeout};
 use crypto::Random;
-use group::membership::{Event, MemberError, Membership, Outcome, Received, Task, TaskId};
+use group::membership::{Event, MemberError, Membership, Outcome, Received, RelayRecord, Task, TaskId};
 use group::owner::{ConnectionName, Outcome as LinkOutcome};
 use net::agent::{
     Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
@@ -36,6 +36,8 @@ use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
 use crate::owning::work::{agent_error, allow, done, sleep};
 
+/// How long a run that has what it wants goes on when nothing happens.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How a run ended.
@@ -223,12 +225,26 @@ impl<'a> Work<'a> {
         self.patience = Instant::now() + self.timeout.duration();
     }
 
-    /// Works until `goal` holds and nothing is left to do that needs nobody else, or until nothing has happened for too
-    /// long.
+    /// Works until `goal` holds, and then on while things go on, or until nothing has happened for too long.
     pub async fn until(&mut self, goal: impl Fn(&Membership) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
-            if self.keep.look(&goal) && self.is_quiet().await? {
+            let reached = self.keep.look(&goal);
+            if reached && self.is_quiet().await? {
+                return Ok(End::Reached);
+            }
+            let limit = if reached { Instant::now() + LINGER } else { self.patience };
+            if !self.next(Some(limit)).await? {
+                return Ok(if reached { End::Reached } else { End::TimedOut });
+            }
+        }
+    }
+
+    /// Works until the servers have everything that was said, and know of every connection that is over.
+    pub async fn until_sent(&mut self) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if self.is_sent().await? {
                 return Ok(End::Reached);
             }
             if !self.next(Some(self.patience)).await? {
@@ -241,7 +257,7 @@ impl<'a> Work<'a> {
     pub async fn drain(&mut self, enough: impl Fn(&Self) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
-            if enough(self) || (self.is_drained().await? && self.is_quiet().await?) {
+            if enough(self) || (self.is_drained().await? && self.is_sent().await?) {
                 return Ok(End::Reached);
             }
             if Instant::now() >= self.patience {
@@ -286,7 +302,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.
+    /// Whether everything that was said is with the servers, and everything that is over is deleted.
+    async fn is_sent(&self) -> Result<bool, Error> {
+        let owes = |record: &RelayRecord| record.unsent() > 0 || record.is_parting();
+        if self.keep.look(|member| member.relays().iter().any(owes)) {
+            return Ok(false);
+        }
+        for name in self.connections() {
+            match self.agent.status(&id(&name)?).await {
+                Ok(status) if status.at == Where::Deleting => return Ok(false),
+                Ok(status) if status.at == Where::Connected && status.unsent > 0 => return Ok(false),
+                Ok(_) | Err(AgentError::Unknown(_)) => {}
+                Err(error) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing is left to do that needs nobody else.
     async fn is_quiet(&self) -> Result<bool, Error> {
         if !self.network.is_empty() || self.keep.look(Membership::has_tasks) {
             return Ok(false);
