@@ -366,7 +366,9 @@ impl<'a> Work<'a> {
 
     /// Waits for the next thing that happens. False if that takes too long.
     async fn next(&mut self, until: Option<Instant>) -> Result<bool, Error> {
-        let wake = self.keep.look(Membership::next_due).map(|at| at.since((self.clock)()));
+        // What is due has begun.
+        let wake =
+            self.keep.look(Membership::next_due).map(|at| at.since((self.clock)())).filter(|wait| !wait.is_zero());
         let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
         tokio::select! {
             biased;
@@ -381,18 +383,17 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
             }
             _ = self.written.changed() => {}
-            () = sleep(wake) => {
-                let now = self.now();
-                let events = self.keep.change(|member| member.elapsed(now));
-                self.told(events).await?;
-            }
+            () = sleep(wake) => {}
             () = sleep(limit) => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Begins what is due.
+    /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let events = self.keep.change(|member| member.elapsed(now));
+        self.told(events).await?;
         loop {
             let now = self.now();
             let running = &self.running;
