@@ -128,7 +128,9 @@ fn integer(column: &[u8]) -> u64 {
 /// The service that a connection belongs to; none for the address of the relay, and who tests it.
 fn service_of_connection(name: &str) -> Option<ServiceId> {
     match name.parse().unwrap() {
-        ConnectionName::Owner(service, _) | ConnectionName::Link(service) => Some(service),
+        ConnectionName::Owner(service, _) | ConnectionName::Link(service) | ConnectionName::Member(service, ..) => {
+            Some(service)
+        }
         ConnectionName::Address | ConnectionName::Test(_) => None,
     }
 }
