@@ -153,7 +153,7 @@ impl<'a> Work<'a> {
         self.ctx
     }
 
-    /// How many things that somebody said were printed.
+    /// How many messages, edits, deletions and reactions were printed.
     pub fn said(&self) -> u64 {
         self.said
     }
@@ -213,9 +213,7 @@ impl<'a> Work<'a> {
         for Line { number, value } in lines {
             let event: GroupEvent = serde_json::from_str(&value).or_error_at(Code::StoreFailed, "a line to print")?;
             self.ctx.emit(&event)?;
-            if event.happened == super::lines::Happened::Said {
-                self.said = self.said.saturating_add(1);
-            }
+            self.said = self.said.saturating_add(u64::from(event.is_message()));
             self.messages.printed(number).await?;
         }
         Ok(())
