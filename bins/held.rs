@@ -6,10 +6,13 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use agent::connection::RecordKey;
 use agent::connection::keep::{Batch, ConnectionId, Keep, Record, Revision};
-use cli::{Document, Error, State};
+use cli::{Code, Context, Document, Error, Kept, OrError as _, State, Timeout};
+use codec::text::base64url_unpadded;
 use codec::{Decode as _, Encode as _};
 use group::document::{ConnectionRecords, GroupDocument, MemberDocument};
 use group::membership::Membership;
@@ -17,6 +20,30 @@ use group::owner::{ConnectionName, GroupOwner};
 use tokio::sync::watch;
 
 use crate::documents::{Group, Member};
+
+/// How often a run that waits for another one looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much of a hash names a run.
+const NAME: usize = 12;
+
+/// The state file, which this run has to itself. Waits until an earlier run has ended.
+pub fn lock(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<State, Error> {
+    let began = Instant::now();
+    loop {
+        match ctx.state(&kept.state) {
+            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => sleep(LOOK),
+            opened => return opened,
+        }
+    }
+}
+
+/// The name of a run on a document. Runs on the same file follow from each other, and none of them repeats what another
+/// drew from a seed.
+pub fn run_name(document: &impl Document) -> Result<String, Error> {
+    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
+    let hash = crypto::hash::sha256(&bytes);
+    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
+}
 
 /// What stands in a state file together with the records of its connections.
 pub trait Held: Send + 'static {

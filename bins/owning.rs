@@ -16,4 +16,4 @@ mod report;
 mod trial;
 pub mod work;
 
-pub use open::{open, until_told};
+pub use open::{open, restored, until_told};

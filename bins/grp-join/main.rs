@@ -10,9 +10,9 @@ use cli::{Code, Context, Error, Shape, State, Step, Tool};
 use group::membership::{MemberError, Membership, RelayRecord, Status, WrongLink};
 use group::step::link_verify::verify_group_link;
 use grp::documents::{GroupSeen, Member, VerifiedLinkSeen};
-use grp::held::MemberKeep;
+use grp::held::{MemberKeep, lock, run_name};
 use grp::taking_part::messages::Messages;
-use grp::taking_part::work::{End, Reading, Work, first_name, lock, restored};
+use grp::taking_part::work::{End, Reading, Work, restored};
 use grp::{group_link, retrieve};
 
 const TOOL: Tool = Tool {
@@ -89,8 +89,9 @@ fn begin(args: &Args, state: State, ctx: &mut Context) -> Result<(MemberKeep, St
     let now = Time::from_millis(ctx.now().saturating_mul(1000));
     let mut env = Env { now, random: random.as_mut() };
     let member = Membership::join(&verified, &read, persona, &mut env).map_err(refused)?;
-    let run = first_name(&member)?;
-    state.save(&Member((&member).into()))?;
+    let document = Member((&member).into());
+    let run = run_name(&document)?;
+    state.save(&document)?;
     Ok((MemberKeep::new(member, state), run))
 }
 
@@ -111,9 +112,11 @@ fn go_on(args: &Args, state: State, ctx: &mut Context) -> Result<(MemberKeep, St
 
 async fn take_part(args: &Args, is_new: bool, work: &mut Work<'_>) -> Result<End, Error> {
     if args.leave {
-        let events = work.step(|member, env| member.leave(env)).await?.map_err(refused)?;
-        work.told(events).await?;
-        return work.until(|_| true).await;
+        if work.keep().look(|member| member.ended().is_none()) {
+            let events = work.step(|member, env| member.leave(env)).await?.map_err(refused)?;
+            work.told(events).await?;
+        }
+        return work.until_sent().await;
     }
     if !is_new && work.keep().look(|member| member.ended().is_none()) {
         let events = work.step(|member, env| member.restore(env)).await?.map_err(refused)?;

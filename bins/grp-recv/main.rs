@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use grp::documents::Member;
+use grp::held::lock;
 use grp::taking_part::lines::GroupEvent;
 use grp::taking_part::messages::Messages;
-use grp::taking_part::work::{End, Reading, Work, lock, restored};
+use grp::taking_part::work::{End, Reading, Work, restored};
 
 const TOOL: Tool = Tool {
     name: "grp-recv",
     about: "Print what is said in a group",
     description: "Takes what all relays of a group deliver, prints one line for each thing that happened, and ends when \
-        the servers have nothing left. With --count it waits until so many things were said; with --follow it goes on \
+        the servers have nothing left. With --count it waits until so many messages have come; with --follow it goes on \
         until it is stopped.\n\n\
         Every message is printed once, from whichever relay brings it first. Signatures are checked before anything else; \
         what must be signed and is not is refused. Copies that other relays bring are compared: \"confirmed\" if they say \
@@ -52,7 +53,7 @@ struct Args {
     #[arg(long, conflicts_with = "count")]
     follow: bool,
 
-    /// Wait until N things were said
+    /// Wait until N messages have come; edits, deletions and reactions are messages too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 

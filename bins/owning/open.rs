@@ -1,33 +1,23 @@
 //! The beginning of a run on a group in a state file.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-use cli::{Code, Context, Error, Kept, OrError as _, Timeout};
-use codec::text::base64url_unpadded;
-use group::document::{GroupDocument, GroupState};
+use cli::{Code, Context, Error, Kept, OrError as _, State, Timeout};
+use group::document::GroupState;
 use group::owner::GroupOwner;
 
 use super::work::{End, Work};
 use crate::documents::Group;
-use crate::held::GroupKeep;
-
-/// How often a run that waits for another one looks.
-const LOOK: Duration = Duration::from_millis(20);
-/// How much of a hash names a run.
-const NAME: usize = 12;
+use crate::held::{GroupKeep, lock, run_name};
 
 /// A group in a file that this run has to itself, and the name of the run. Waits until an earlier run has ended.
 pub fn open(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<(GroupKeep, String), Error> {
-    let began = Instant::now();
-    let state = loop {
-        match ctx.state(&kept.state) {
-            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => sleep(LOOK),
-            opened => break opened?,
-        }
-    };
-    let Group(document) = state.load()?;
-    let run = name(&document)?;
+    let state = lock(kept, timeout, ctx)?;
+    restored(state.load()?, state, kept)
+}
+
+/// The group in a file that this run has to itself, and the name of the run.
+pub fn restored(document: Group, state: State, kept: &Kept) -> Result<(GroupKeep, String), Error> {
+    let run = run_name(&document)?;
+    let Group(document) = document;
     let at = kept.state.display();
     match GroupState::try_from(document).or_error_at(Code::FieldInvalid, &at)? {
         GroupState::Created(owner) => Ok((GroupKeep::new(*owner, state), run)),
@@ -35,13 +25,6 @@ pub fn open(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<(GroupKe
             .at(at)
             .hint("grp-link-create --state creates it")),
     }
-}
-
-/// Runs on the same file follow from each other, and none of them repeats what another drew from a seed.
-fn name(document: &GroupDocument) -> Result<String, Error> {
-    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
-    let hash = crypto::hash::sha256(&bytes);
-    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
 }
 
 /// Makes the steps of this run, works until `goal` holds, prints what the owner knows then, and says how it

@@ -200,6 +200,15 @@ impl<'a> Work<'a> {
         Ok(true)
     }
 
+    /// How many messages of ours the servers do not have, of one connection.
+    pub async fn unsent(&self, connection: &ConnectionName) -> Result<usize, Error> {
+        match self.agent.status(&id(connection)?).await {
+            Ok(status) => Ok(status.unsent),
+            Err(AgentError::Unknown(_)) => Ok(0),
+            Err(error) => Err(agent_error(error)),
+        }
+    }
+
     /// Whether the servers have nothing left for us: a relay may have left the group since we last looked.
     async fn is_drained(&self) -> Result<bool, Error> {
         let names: Vec<String> = self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect());

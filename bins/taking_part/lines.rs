@@ -10,6 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// How the names of events begin that are messages, or about them.
+const MESSAGE: &str = "x.msg.";
+
 /// Something that happened in a group
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct GroupEvent {
@@ -242,6 +245,11 @@ impl GroupEvent {
             Event::Ended(why) => GroupEvent { detail: Some(why.to_string()), ..new(Happened::Ended) },
             Event::Problem { .. } | Event::Sent { .. } | Event::NotSent { .. } => return None,
         })
+    }
+
+    /// Whether somebody said something, and not only something happened to the group.
+    pub fn is_message(&self) -> bool {
+        self.happened == Happened::Said && self.event.as_deref().is_some_and(|event| event.starts_with(MESSAGE))
     }
 
     fn new(happened: Happened, at: i64) -> Self {

@@ -4,7 +4,6 @@
 //! is: the servers keep it for the next run.
 
 use std::collections::BTreeSet;
-use std::thread::sleep as pause;
 use std::time::Duration;
 
 use agent::connection::{
@@ -15,10 +14,8 @@ use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, Kept, OrError as _, State, Step, Timeout};
-use codec::text::base64url_unpadded;
 use crypto::Random;
-use group::document::MemberDocument;
-use group::membership::{Event, MemberError, Membership, Outcome, Received, Task, TaskId};
+use group::membership::{Event, MemberError, Membership, Outcome, Received, RelayRecord, Task, TaskId};
 use group::owner::{ConnectionName, Outcome as LinkOutcome};
 use net::agent::{
     Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
@@ -35,17 +32,14 @@ use super::report::{MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::documents::Member;
-use crate::held::{MemberKeep, id};
+use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
 use crate::owning::work::{agent_error, allow, done, sleep};
 
-/// How often a run that waits for another one looks.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long a run that has what it wants goes on when nothing happens.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How much of a hash names a run.
-const NAME: usize = 12;
-
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -88,35 +82,12 @@ pub struct Work<'a> {
     said: u64,
 }
 
-/// The state file, which this run has to itself. Waits until an earlier run has ended.
-pub fn lock(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<State, Error> {
-    let began = std::time::Instant::now();
-    loop {
-        match ctx.state(&kept.state) {
-            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => pause(LOOK),
-            opened => return opened,
-        }
-    }
-}
-
 /// The membership in a file, and the name of the run.
 pub fn restored(document: Member, state: State, kept: &Kept) -> Result<(MemberKeep, String), Error> {
-    let run = name(&document)?;
+    let run = run_name(&document)?;
     let Member(document) = document;
     let member = Membership::try_from(document).or_error_at(Code::FieldInvalid, kept.state.display())?;
     Ok((MemberKeep::new(member, state), run))
-}
-
-/// The name of the first run of a membership.
-pub fn first_name(member: &Membership) -> Result<String, Error> {
-    name(&Member(MemberDocument::from(member)))
-}
-
-/// Runs on the same file follow from each other, and none of them repeats what another drew from a seed.
-fn name(Member(document): &Member) -> Result<String, Error> {
-    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
-    let hash = crypto::hash::sha256(&bytes);
-    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
 }
 
 impl<'a> Work<'a> {
@@ -182,7 +153,7 @@ impl<'a> Work<'a> {
         self.ctx
     }
 
-    /// How many things that somebody said were printed.
+    /// How many messages, edits, deletions and reactions were printed.
     pub fn said(&self) -> u64 {
         self.said
     }
@@ -242,9 +213,7 @@ impl<'a> Work<'a> {
         for Line { number, value } in lines {
             let event: GroupEvent = serde_json::from_str(&value).or_error_at(Code::StoreFailed, "a line to print")?;
             self.ctx.emit(&event)?;
-            if event.happened == super::lines::Happened::Said {
-                self.said = self.said.saturating_add(1);
-            }
+            self.said = self.said.saturating_add(u64::from(event.is_message()));
             self.messages.printed(number).await?;
         }
         Ok(())
@@ -254,12 +223,26 @@ impl<'a> Work<'a> {
         self.patience = Instant::now() + self.timeout.duration();
     }
 
-    /// Works until `goal` holds and nothing is left to do that needs nobody else, or until nothing has happened for too
-    /// long.
+    /// Works until `goal` holds, and then on while things go on, or until nothing has happened for too long.
     pub async fn until(&mut self, goal: impl Fn(&Membership) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
-            if self.keep.look(&goal) && self.is_quiet().await? {
+            let reached = self.keep.look(&goal);
+            if reached && self.is_quiet().await? {
+                return Ok(End::Reached);
+            }
+            let limit = if reached { Instant::now() + LINGER } else { self.patience };
+            if !self.next(Some(limit)).await? {
+                return Ok(if reached { End::Reached } else { End::TimedOut });
+            }
+        }
+    }
+
+    /// Works until the servers have everything that was said, and know of every connection that is over.
+    pub async fn until_sent(&mut self) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if self.is_sent().await? {
                 return Ok(End::Reached);
             }
             if !self.next(Some(self.patience)).await? {
@@ -272,7 +255,7 @@ impl<'a> Work<'a> {
     pub async fn drain(&mut self, enough: impl Fn(&Self) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
-            if enough(self) || (self.is_drained().await? && self.is_quiet().await?) {
+            if enough(self) || (self.is_drained().await? && self.is_sent().await?) {
                 return Ok(End::Reached);
             }
             if Instant::now() >= self.patience {
@@ -317,7 +300,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.
+    /// Whether everything that was said is with the servers, and everything that is over is deleted.
+    async fn is_sent(&self) -> Result<bool, Error> {
+        let owes = |record: &RelayRecord| record.unsent() > 0 || record.is_parting();
+        if self.keep.look(|member| member.relays().iter().any(owes)) {
+            return Ok(false);
+        }
+        for name in self.connections() {
+            match self.agent.status(&id(&name)?).await {
+                Ok(status) if status.at == Where::Deleting => return Ok(false),
+                Ok(status) if status.at == Where::Connected && status.unsent > 0 => return Ok(false),
+                Ok(_) | Err(AgentError::Unknown(_)) => {}
+                Err(error) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing is left to do that needs nobody else.
     async fn is_quiet(&self) -> Result<bool, Error> {
         if !self.network.is_empty() || self.keep.look(Membership::has_tasks) {
             return Ok(false);
@@ -364,7 +364,9 @@ impl<'a> Work<'a> {
 
     /// Waits for the next thing that happens. False if that takes too long.
     async fn next(&mut self, until: Option<Instant>) -> Result<bool, Error> {
-        let wake = self.keep.look(Membership::next_due).map(|at| at.since((self.clock)()));
+        // What is due has begun.
+        let wake =
+            self.keep.look(Membership::next_due).map(|at| at.since((self.clock)())).filter(|wait| !wait.is_zero());
         let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
         tokio::select! {
             biased;
@@ -379,18 +381,17 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
             }
             _ = self.written.changed() => {}
-            () = sleep(wake) => {
-                let now = self.now();
-                let events = self.keep.change(|member| member.elapsed(now));
-                self.told(events).await?;
-            }
+            () = sleep(wake) => {}
             () = sleep(limit) => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Begins what is due.
+    /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let events = self.keep.change(|member| member.elapsed(now));
+        self.told(events).await?;
         loop {
             let now = self.now();
             let running = &self.running;

@@ -243,6 +243,11 @@ impl RelayRecord {
         self.unsent.len()
     }
 
+    /// Whether connections with it are still to be deleted.
+    pub fn is_parting(&self) -> bool {
+        !self.discarded.is_empty()
+    }
+
     /// The name of a connection with it.
     pub fn connection(&self, line: Line) -> ConnectionName {
         let kind = match line {

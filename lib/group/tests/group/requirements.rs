@@ -31,7 +31,7 @@ fn tests(cell: &str) -> Vec<(&str, &str)> {
 
 fn file(place: &str) -> PathBuf {
     let tests = match place.split('/').next().unwrap() {
-        "owner" | "relay" | "flow" | "chat" | "group" => "tests",
+        "owner" | "relay" | "member" | "flow" | "chat" | "group" => "tests",
         "service" => "../relay/tests",
         "links" => "../agent/tests",
         "real" | "golden" => "../../testdata",

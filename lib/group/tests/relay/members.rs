@@ -7,4 +7,5 @@ mod joining;
 mod memory;
 mod properties;
 mod queues;
+mod together;
 mod world;

@@ -266,11 +266,13 @@ impl Bench {
                 self.done.push(Done::Asked(question.service));
                 self.verdict.clone().map_or(Outcome::Unreachable, Outcome::Verdict)
             }
-            Task::CreateLink { connection, link, .. } if self.can_create => {
+            Task::CreateLink { connection, link, data, .. } if self.can_create => {
                 let ConnectionName::Link(service) = connection else { panic!("a link") };
                 let short = link
                     .fixed()
                     .short_link(agent::short_link::ContactKind::Group, agent::short_link::LinkScheme::Https);
+                let read = RetrievedLinkData { sender_id: link.sender_id().clone(), data };
+                self.found.insert(short.to_string(), Found::Data(read.into()));
                 self.done.push(Done::Created(service, short));
                 Outcome::Done
             }
