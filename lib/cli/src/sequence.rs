@@ -6,8 +6,8 @@
 //! decided by the order of the parties: each goes on until it has to wait. Two runs in which everybody does the same give
 //! the same sequence.
 //!
-//! What is to be shown of a sequence is a [`Drawing`], which can be given as [`text`], as a [`mermaid`] diagram, and as an
-//! [`svg`] picture.
+//! What is to be shown of a sequence is a [`Drawing`], which can be given as [`text()`], as a [`mermaid()`] diagram, and as
+//! an [`svg()`] picture.
 
 mod drawing;
 mod mermaid;
