@@ -73,7 +73,7 @@ pub use self::check::GroupRefusal;
 pub use self::event::{Dismissal, Event};
 pub use self::group::{ServedGroup, ServedOwner};
 pub use self::invitation::Invitation;
-pub use self::journal::{LogEntry, LogEvent};
+pub use self::journal::{LogEntry, LogEvent, MemberChange};
 pub use self::name::{ConnectionName, ServiceId};
 pub use self::operator::{CommandError, GroupSelector};
 pub use self::record::{Change, LoadError, RecordKey};

@@ -19,7 +19,8 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use group::relay::{Relay, Service, Status};
+use group::relay::members::{Hall, Lane};
+use group::relay::{Relay, Service, ServiceId, Status};
 use tokio::net::TcpListener;
 
 use crate::format::{escaped, moment};
@@ -38,6 +39,10 @@ pub struct Page {
     pub(crate) under_way: usize,
     /// Requests of members that wait.
     pub(crate) joins: usize,
+    /// Members that are connected, owners among them.
+    pub(crate) members: u64,
+    /// Messages that are not with everybody yet.
+    pub(crate) lag: u64,
     rows: Vec<Row>,
     now: Time,
 }
@@ -51,6 +56,8 @@ struct Row {
     detail: String,
     since: Time,
     accepting: bool,
+    members: u64,
+    lag: u64,
 }
 
 impl Page {
@@ -66,7 +73,27 @@ impl Page {
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
         let rows = services.into_iter().take(SHOWN).map(|service| Row::of(service, relay)).collect();
-        Page { statuses: statuses.into_iter().collect(), under_way, joins, rows, now }
+        let statuses = statuses.into_iter().collect();
+        Page { statuses, under_way, joins, members: 0, lag: 0, rows, now }
+    }
+
+    /// With what is kept of members.
+    pub(crate) fn with(mut self, halls: &[(ServiceId, Hall)]) -> Self {
+        let halls: BTreeMap<u64, (u64, u64)> = halls
+            .iter()
+            .map(|(service, hall)| {
+                let lag = hall.lane(Lane::Group).waiting().saturating_add(hall.lane(Lane::Support).waiting());
+                (service.0, (hall.members, lag))
+            })
+            .collect();
+        for (members, lag) in halls.values() {
+            self.members = self.members.saturating_add(*members);
+            self.lag = self.lag.saturating_add(*lag);
+        }
+        for row in &mut self.rows {
+            (row.members, row.lag) = halls.get(&row.id).copied().unwrap_or_default();
+        }
+        self
     }
 
     /// The page for people.
@@ -80,18 +107,22 @@ impl Page {
         for (status, count) in &self.statuses {
             let _ = write!(page, "{}: {count} &nbsp; ", escaped(status));
         }
-        page.push_str("<table><tr><th>No<th>Group<th>ID<th>Status<th>Since<th>Members</tr>");
+        page.push_str(
+            "<table><tr><th>No<th>Group<th>ID<th>Status<th>Since<th>Admission<th>Members<th>Waiting messages</tr>",
+        );
         for row in &self.rows {
             let members = if row.accepting { "admitted" } else { "not admitted" };
             let _ = write!(
                 page,
-                "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}</tr>",
+                "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}<td>{}<td>{}</tr>",
                 row.id,
                 escaped(&row.name),
                 escaped(&row.group),
                 escaped(row.status),
                 escaped(&row.detail),
                 moment(row.since),
+                row.members,
+                row.lag,
             );
         }
         let _ = write!(page, "</table><p>{}</html>", moment(self.now));
@@ -116,6 +147,8 @@ impl Row {
             detail,
             since: service.since(),
             accepting: service.is_accepting(relay.settings()),
+            members: 0,
+            lag: 0,
         }
     }
 }

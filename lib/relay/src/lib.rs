@@ -28,13 +28,17 @@ pub mod config;
 pub mod control;
 mod effects;
 mod format;
+mod halls;
 pub mod http;
 mod joins;
+mod keep;
 mod keeper;
 pub mod links;
+mod members;
 mod metrics;
 pub mod observe;
 pub mod policy;
+mod rows;
 pub mod service;
 pub mod store;
 

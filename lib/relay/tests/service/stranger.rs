@@ -60,7 +60,7 @@ impl Stranger {
         let queue = QueueAddress {
             server: self.server.clone(),
             sender_id: SenderId::random(&mut SystemRandom),
-            dh_key: self.address.address.dh_key.clone(),
+            dh_key: self.address.address.dh_key,
             mode: Some(QueueMode::Messaging),
         };
         let queue = QueueInfo { version: versions.client.max(), address: queue }.to_uri(versions.client);

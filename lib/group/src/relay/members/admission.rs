@@ -30,10 +30,10 @@ use crate::profile::GroupProfile;
 use crate::relay::check::ROLE;
 use crate::relay::settings::EXTENSIONS;
 
-/// Requests that wait in one group. The agent does not keep more either.
-const MAX_WAITING: usize = 1_000;
+/// Requests that wait in one group.
+const MAX_WAITING: usize = 100;
 /// Requests that are judged together when members are admitted again.
-const TOGETHER: usize = 100;
+const TOGETHER: usize = 50;
 
 /// A request that is not decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
