@@ -1,18 +1,23 @@
 //! Groups at work: what is to be sent next in each of them, one thing at a time, in many groups at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use agent::connection::{Connection, ConnectionError, QueuePlan};
 use agent::time::{Env, Time};
 use group::relay::ServiceId;
-use group::relay::members::{Answer, AnswerOutcome, DispatchKind, GroupView, Work, next_dispatch};
-use group::relay::{ConnectionName, RelaySettings};
+use group::relay::members::{
+    Answer, AnswerOutcome, DispatchKind, GroupView, MemberEvent, Work, next_dispatch, questions,
+};
+use group::relay::{ConnectionName, Outcome, RelaySettings, Verdict};
 use net::agent::{AgentError, ChangeError};
 use tokio::task::JoinSet;
 
 use crate::effects::{Effects, connection_id};
 use crate::keep::{Flight, Flights};
+use crate::members::{MemberInput, MemberStep};
+use crate::observe::Observed;
 use crate::rows::SqlRows;
 use crate::store::RelayStore;
 
@@ -32,13 +37,20 @@ pub(crate) struct Halls {
     /// When there will be.
     alarms: BTreeMap<ServiceId, Time>,
     running: JoinSet<(ServiceId, Worked)>,
+    /// The group that was looked at last: all have their turn.
+    last: ServiceId,
 }
+
+/// What members' rows told.
+pub(crate) type Told = Vec<(ServiceId, Vec<MemberEvent>)>;
 
 /// What came of the work of one group.
 #[derive(Debug)]
 pub(crate) enum Worked {
     /// Something was done; perhaps there is more. How many connections took something.
     Done(DispatchKind, u64),
+    /// The operator's program decided about somebody who wants to join; what members' rows told then.
+    Decided(Told),
     /// There was nothing; when there will be something that is known already.
     Nothing(Option<Time>),
     /// It could not be done.
@@ -55,6 +67,7 @@ impl Halls {
             before: BTreeMap::new(),
             alarms: BTreeMap::new(),
             running: JoinSet::new(),
+            last: ServiceId(0),
         }
     }
 
@@ -79,9 +92,8 @@ impl Halls {
         self.active.extend(self.alarms.iter().filter(|(_, at)| **at <= now).map(|(service, _)| *service));
         self.alarms.retain(|_, at| *at > now);
         while self.running.len() < TOGETHER {
-            let Some(service) = self.active.iter().find(|service| !self.busy.contains(service)).copied() else {
-                return;
-            };
+            let Some(service) = self.next_active() else { return };
+            self.last = service;
             self.active.remove(&service);
             self.busy.insert(service);
             let hall = Hall {
@@ -96,6 +108,12 @@ impl Halls {
             let before = self.before.get(&service).copied();
             self.running.spawn(async move { (service, hall.work(before).await) });
         }
+    }
+
+    fn next_active(&self) -> Option<ServiceId> {
+        let later = self.active.range((Bound::Excluded(self.last), Bound::Unbounded));
+        let mut waiting = later.chain(self.active.range(..=self.last));
+        waiting.find(|service| !self.busy.contains(service)).copied()
     }
 
     /// The next group that was worked for; never, while there is none.
@@ -114,24 +132,28 @@ impl Halls {
         while self.running.join_next().await.is_some() {}
     }
 
-    /// Takes what came of it; how many connections took something.
-    pub(crate) fn take(&mut self, service: ServiceId, worked: Worked, now: Time) -> u64 {
+    /// Takes what came of it; how many connections took something, and what members' rows told.
+    pub(crate) fn take(&mut self, service: ServiceId, worked: Worked, now: Time) -> (u64, Told) {
         self.busy.remove(&service);
         match worked {
             Worked::Done(kind, taken) => {
                 self.before.insert(service, kind);
                 self.active.insert(service);
-                taken
+                (taken, Told::new())
+            }
+            Worked::Decided(told) => {
+                self.active.insert(service);
+                (0, told)
             }
             Worked::Nothing(next) => {
                 self.before.remove(&service);
                 self.alarms.extend(next.map(|next| (service, next)));
-                0
+                (0, Told::new())
             }
             Worked::Failed(error) => {
                 tracing::warn!(service = service.0, %error, "nothing can be sent to members");
                 self.alarms.insert(service, now.after(REST));
-                0
+                (0, Told::new())
             }
         }
     }
@@ -154,7 +176,7 @@ impl Hall {
             Ok(found) => found,
             Err(error) => return Worked::Failed(error.to_string()),
         };
-        let Some(Work { answers, dispatch }) = work else { return Worked::Nothing(next) };
+        let Some(Work { answers, dispatch }) = work else { return self.ask(next).await };
         let kind = dispatch.kind;
         if let Err(error) = self.answer_all(answers).await {
             return Worked::Failed(error.to_string());
@@ -175,6 +197,30 @@ impl Hall {
         self.store.read(look).await
     }
 
+    /// Asks the operator's program about one of those who want to join.
+    async fn ask(&self, next: Option<Time>) -> Worked {
+        let (Some(view), Some(policy)) = (&self.view, &self.effects.policy) else { return Worked::Nothing(next) };
+        if !view.asks() {
+            return Worked::Nothing(next);
+        }
+        let (service, of) = (self.service, view.clone());
+        let asked = self.store.read(move |db| questions(&of, &SqlRows::of(db, service), 1)).await;
+        let question = match asked.as_deref() {
+            Ok([question, ..]) => question,
+            Ok([]) => return Worked::Nothing(next),
+            Err(error) => return Worked::Failed(error.to_string()),
+        };
+        let Outcome::Verdict(verdict) = policy.ask_about_member(question).await else {
+            return Worked::Failed("nobody decides about somebody who wants to join".to_owned());
+        };
+        let input = MemberInput::Decided { request: question.request, admitted: verdict == Verdict::Accept };
+        let step = MemberStep { service, view: Some(view.clone()), input };
+        match self.store.commit_steps(Vec::new(), vec![step], self.now, self.effects.random.clone()).await {
+            Ok(told) => Worked::Decided(told),
+            Err(error) => Worked::Failed(error.to_string()),
+        }
+    }
+
     async fn answer_all(&mut self, answers: Vec<Answer>) -> Result<(), store::Error> {
         for answer in answers {
             let outcome = self.answer(&answer).await;
@@ -189,6 +235,7 @@ impl Hall {
         let server = self.settings.draw_server(&mut self.effects.random).clone();
         let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
         let (id, link) = (connection_id(&answer.connection), connection_id(&ConnectionName::Link(self.service)));
+        self.effects.observer.show(&Observed::Says(answer.connection, &answer.info));
         let (request, info) = (answer.request, answer.info.clone());
         let accept = move |link: &mut Connection, env: &mut Env<'_>| link.accept(request, plan, info, env);
         match self.effects.agent.open_from(id, link, accept).await {
@@ -210,6 +257,10 @@ impl Hall {
             (connection_id(&handover.connection), step)
         });
         let steps: Vec<_> = steps.collect();
+        for handover in flight.handovers() {
+            let say = |body: &Vec<u8>| self.effects.observer.show(&Observed::Says(handover.connection, body));
+            handover.bodies.iter().for_each(say);
+        }
         let boarded = !steps.is_empty();
         if boarded {
             self.effects.agent.change_many(steps).await.map_err(|error| error.to_string())?;

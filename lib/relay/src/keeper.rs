@@ -11,8 +11,8 @@ use agent::connection::{Connection, ConnectionError, Event, TaskFault};
 use agent::time::{Env, Time};
 use group::relay::members::{GroupView, MemberEvent};
 use group::relay::{
-    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, Service,
-    ServiceId, Status, Task, TaskId,
+    Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, ServiceId,
+    Status, Task, TaskId,
 };
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
@@ -96,6 +96,8 @@ pub(crate) struct Keeper {
     views: BTreeMap<ServiceId, Option<Arc<GroupView>>>,
     /// What happened to members since the last commit.
     steps: Vec<MemberStep>,
+    /// Groups with members at the start.
+    kept_halls: BTreeSet<ServiceId>,
 }
 
 /// What is under way.
@@ -118,6 +120,8 @@ pub(crate) struct Parts {
     pub(crate) relay: Relay,
     pub(crate) store: Arc<RelayStore>,
     pub(crate) halls: Halls,
+    /// Groups with members.
+    pub(crate) kept_halls: BTreeSet<ServiceId>,
     pub(crate) effects: Effects,
     pub(crate) events: AgentEvents,
     pub(crate) orders: mpsc::Receiver<Order>,
@@ -131,7 +135,7 @@ pub(crate) struct Parts {
 
 impl Keeper {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { relay, store, halls, effects, events, orders, metrics, .. } = parts;
+        let Parts { relay, store, halls, kept_halls, effects, events, orders, metrics, .. } = parts;
         let Parts { address_ready, lines, log_kept, drain_timeout, .. } = parts;
         Keeper {
             relay,
@@ -155,6 +159,7 @@ impl Keeper {
             joins: Joins::default(),
             views: BTreeMap::new(),
             steps: Vec::new(),
+            kept_halls,
         }
     }
 
@@ -162,7 +167,8 @@ impl Keeper {
     pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServiceError> {
         tokio::pin!(shutdown);
         self.step(Relay::elapsed);
-        self.reconcile();
+        let halls = std::mem::take(&mut self.kept_halls);
+        self.reconcile(&halls);
         loop {
             self.commit().await?;
             self.start_due();
@@ -281,22 +287,20 @@ impl Keeper {
         view(&self.relay, &mut self.views, service)
     }
 
-    /// What members' rows do not know because nobody kept members when it happened, or because it has just begun.
-    fn reconcile(&mut self) {
-        let ids: Vec<ServiceId> = self.relay.services().map(Service::id).collect();
-        for id in ids {
-            let Some(service) = self.relay.service(id) else { continue };
-            if !service.status().is_current() {
-                self.end(id);
-                continue;
-            }
-            let owners: Vec<_> =
-                service.connected_owners().map(|(owner, number, max)| (owner.clone(), number, max)).collect();
-            for (owner, connection, max_version) in owners {
-                self.member_step(id, MemberInput::OwnerConnected { owner, connection, max_version });
-            }
-            self.member_step(id, MemberInput::Admitting);
+    /// What members' rows do not know: that owners were connected before anybody kept members, and services that are no
+    /// longer there.
+    fn reconcile(&mut self, halls: &BTreeSet<ServiceId>) {
+        let mut ended: BTreeSet<ServiceId> = halls.clone();
+        let mut connected = Vec::new();
+        for service in self.relay.services().filter(|service| service.status().is_current()) {
+            let owners = service.connected_owners().filter(|_| !ended.remove(&service.id()));
+            connected.extend(owners.map(|(owner, number, max)| (service.id(), owner.clone(), number, max)));
+            ended.remove(&service.id());
         }
+        for (service, owner, connection, max_version) in connected {
+            self.member_step(service, MemberInput::OwnerConnected { owner, connection, max_version });
+        }
+        ended.into_iter().for_each(|service| self.end(service));
     }
 
     /// What members' rows told, once they are durable.
@@ -325,8 +329,9 @@ impl Keeper {
 
     /// Something was done for a group.
     fn worked(&mut self, service: ServiceId, worked: Worked) {
-        let taken = self.halls.take(service, worked, (self.clock)());
+        let (taken, told) = self.halls.take(service, worked, (self.clock)());
         self.metrics.deliveries.add(taken);
+        self.members_told(told);
     }
 
     /// Makes everything durable that changed, and does what waited for that.
@@ -359,12 +364,13 @@ impl Keeper {
     async fn trim(&mut self) -> Result<(), ServiceError> {
         let now = (self.clock)();
         let is_time = self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY);
+        if is_time {
+            self.store.forget_messages(now).await?;
+        }
         if is_time || self.lines_since >= TRIM_AFTER {
             (self.trimmed, self.lines_since) = (Some(now), 0);
             let kept = u64::try_from(self.log_kept.as_millis()).unwrap_or(u64::MAX);
             self.store.trim_log(now.millis().saturating_sub(kept) / 1_000).await?;
-            let ids: Vec<ServiceId> = self.relay.services().map(Service::id).collect();
-            ids.into_iter().for_each(|id| self.member_step(id, MemberInput::Forget));
         }
         Ok(())
     }

@@ -12,8 +12,6 @@ use store::rusqlite::{self, Transaction};
 
 use crate::rows::SqlRows;
 
-/// How long messages are kept.
-const MESSAGES_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 /// Rounds in which waiting requests are judged; together these are all that there can be.
 const ROUNDS: usize = 10;
 
@@ -27,19 +25,41 @@ pub(crate) struct MemberStep {
 
 /// What happens.
 pub(crate) enum MemberInput {
-    Requested { request: u64, info: Vec<u8> },
+    Requested {
+        request: u64,
+        info: Vec<u8>,
+    },
     Informed(ConnectionName, Vec<u8>),
     Connected(ConnectionName),
-    Received { connection: ConnectionName, message: Vec<u8>, sent_at: i64, body: Vec<u8> },
+    Received {
+        connection: ConnectionName,
+        message: Vec<u8>,
+        sent_at: i64,
+        body: Vec<u8>,
+    },
     Full(ConnectionName),
     Restored(ConnectionName),
     Lost(ConnectionName),
-    OwnerConnected { owner: MemberId, connection: u64, max_version: u16 },
-    OwnerLost { owner: MemberId, connection: u64 },
-    OwnerSaid { message: Box<AcceptedMessage>, sent_at: i64 },
+    OwnerConnected {
+        owner: MemberId,
+        connection: u64,
+        max_version: u16,
+    },
+    OwnerLost {
+        owner: MemberId,
+        connection: u64,
+    },
+    OwnerSaid {
+        message: Box<AcceptedMessage>,
+        sent_at: i64,
+    },
     RosterChanged,
     Admitting,
-    Forget,
+    /// The operator's program has decided about a request.
+    Decided {
+        request: u64,
+        admitted: bool,
+    },
     Ended(Option<Vec<u8>>),
 }
 
@@ -92,7 +112,7 @@ fn take(members: &mut Members<'_, '_, SqlRows<'_>>, input: MemberInput) -> rusql
             }
             Ok(())
         }
-        MemberInput::Forget => members.forget_old(MESSAGES_KEPT),
+        MemberInput::Decided { request, admitted } => members.decided(request, admitted),
         MemberInput::Ended(_) => Ok(()),
     }
 }

@@ -312,3 +312,6 @@ impl Rows for SqlRows<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! A running relay: starting it, asking it, ending it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -100,7 +101,7 @@ impl RelayService {
         let relay = Relay::load(config.identity.clone(), config.settings.clone(), store.load()?)?;
         let steady = config.agent.steady;
         let flights = Flights::default();
-        let halls: Vec<ServiceId> = store.halls()?.into_iter().map(|(service, _)| service).collect();
+        let halls: BTreeSet<ServiceId> = store.halls()?.into_iter().map(|(service, _)| service).collect();
         let (agent, events) = Agent::start(
             RelayKeep::new(store.connections()?, flights.clone()),
             connector.clone(),
@@ -125,7 +126,8 @@ impl RelayService {
         let keeper = Keeper::new(Parts {
             relay,
             store: store.clone(),
-            halls: Halls::new(store.clone(), flights, halls.into_iter().collect()),
+            halls: Halls::new(store.clone(), flights, halls.clone()),
+            kept_halls: halls,
             effects,
             events,
             orders: ordered,

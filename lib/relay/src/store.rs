@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::short_link::ContactShortLink;
 use agent::time::Time;
 use codec::{Decode as _, Encode as _, Malformed};
 use group::identity::GroupId;
-use group::relay::members::{Hall, MemberEvent};
+use group::relay::members::{Hall, MemberEvent, forget_old};
 use group::relay::{Change, RecordKey, ServiceId};
 use net::SharedRandom;
 use store::connections::{self, Connections};
@@ -17,12 +18,15 @@ use store::{Error, Schema, Store};
 use zeroize::Zeroizing;
 
 use crate::members::{self, MemberStep};
-use crate::rows;
+use crate::rows::{self, SqlRows};
 
 /// Only the newest lines of a service are kept, whatever its peers do.
 const LINES_PER_SERVICE: i64 = 10_000;
 /// Only the newest lines of all services are kept: anybody can begin a service.
 const LINES: i64 = 2_000_000;
+
+/// How long messages are kept.
+const MESSAGES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// "rlay".
 const SCHEMA: Schema<'_> = Schema {
@@ -104,6 +108,15 @@ impl RelayStore {
             members::make(tx, steps, now, random)
         };
         self.write(commit).await
+    }
+
+    /// Lets go of old messages of all groups.
+    pub(crate) async fn forget_messages(&self, now: Time) -> Result<(), Error> {
+        let forget = move |tx: &Transaction<'_>| {
+            let services = rows::halls(tx)?.into_iter().map(|(service, _)| service);
+            services.into_iter().try_for_each(|service| forget_old(&mut SqlRows::of(tx, service), MESSAGES_KEPT, now))
+        };
+        self.write(forget).await
     }
 
     /// Changes something.

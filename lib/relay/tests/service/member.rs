@@ -49,6 +49,10 @@ fn name() -> ConnectionId {
 impl Member {
     /// Asks the relay that has this name in the owner's group for admission.
     pub(crate) async fn join(server: &Server, owner: &Owner, relay: &MemberId) -> Self {
+        Self::join_as(server, owner, relay, "Mary").await
+    }
+
+    pub(crate) async fn join_as(server: &Server, owner: &Owner, relay: &MemberId, called: &str) -> Self {
         let link: ContactShortLink = owner.relay(relay).relay_link().unwrap().parse().unwrap();
         let group::owner::Outcome::Retrieved(data) = read(&link).await else { panic!("a relay link") };
         let full = data.read(&link).unwrap().fixed().link.clone();
@@ -60,7 +64,7 @@ impl Member {
         let (id, key) = (MemberId::random(&mut SystemRandom), MemberKey::generate(&mut SystemRandom));
         let group = owner.machine.link().group().group_id();
         let join = Join {
-            profile: MemberProfile::named("Mary"),
+            profile: MemberProfile::named(called),
             new_member_id: id.clone(),
             new_member_key: key.public(),
             via_relay: Some(relay.clone()),

@@ -149,6 +149,29 @@ async fn members_wait_while_nobody_is_admitted_also_across_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_operators_program_decides_who_joins() {
+    let server = Server::start().await;
+    let mut relay = TestRelay::start(&server, |settings| settings.ask_about_members = true).await;
+    let answer = r#"while read -r line; do
+        id=$(printf %s "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+        case "$line" in
+            *'"type":"member"'*'"name":"Mary"'*) echo "{\"id\":$id,\"action\":\"accept\"}" ;;
+            *) echo "{\"id\":$id,\"action\":\"refuse\"}" ;;
+        esac
+    done"#;
+    relay.with_policy(answer, Duration::from_secs(5));
+    relay.stop().await;
+    relay.run().await;
+    let (owner, name) = published(&server, &relay).await;
+    let mary = joined(&server, &owner, &name).await;
+    assert!(mary.connected);
+    let mut eve = Member::join_as(&server, &owner, &name, "Eve").await;
+    crate::flood::until("a refusal", &relay, async |relay| metric(relay, "refused_joins_total").await == 1).await;
+    eve.listen(Duration::from_millis(300)).await;
+    assert!(eve.answered.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chat_49_members_of_a_removed_relay_are_told_and_their_connections_deleted() {
     let server = Server::start().await;
     let mut relay = TestRelay::start(&server, |_| {}).await;

@@ -90,6 +90,11 @@ impl GroupView {
         self.accepting
     }
 
+    /// Whether somebody decides about everybody who wants to join.
+    pub fn asks(&self) -> bool {
+        self.asks
+    }
+
     /// The role that a joiner begins with.
     pub(super) fn role_of_joiner(&self, id: &MemberId) -> Role {
         if self.links.is_owner(id) {
