@@ -2,7 +2,8 @@
 
 use cli::Document;
 use group::document::{
-    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, OwnerDocument, VerifiedLinkDocument,
+    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, MemberDocument, OwnerDocument,
+    VerifiedLinkDocument,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ documents! {
     Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
     /// A group with its link.
     Group(GroupDocument) "group" GroupDocument::SECRETS;
+    /// A group as one of its members keeps it.
+    Member(MemberDocument) "member" MemberDocument::SECRETS;
     /// A group, whole or its public part, read for its link only.
     GroupSeen(LinkOfDocument) "group" &[];
     /// A verified link, read for the link only: whoever acts on it verifies again.

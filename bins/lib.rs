@@ -2,9 +2,13 @@
 
 pub mod connection;
 pub mod documents;
+pub mod group_link;
+pub mod held;
 pub mod operator;
 pub mod owning;
+pub mod retrieve;
 pub mod sequence;
+pub mod taking_part;
 pub mod values;
 
 use std::path::Path;

@@ -2,7 +2,6 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`keep`] | the state file, as the agent wants its connections kept |
 //! | [`work`] | a run: the owner's tasks are done, and what relays say reaches the owner |
 //! | `link_data` | reading and writing link data |
 //! | `open` | the beginning and the end of a run |
@@ -10,8 +9,7 @@
 //! | `trial` | the test of a relay address |
 //! | [`relays`] | naming relays on the command line |
 
-pub mod keep;
-mod link_data;
+pub(crate) mod link_data;
 mod open;
 pub mod relays;
 mod report;

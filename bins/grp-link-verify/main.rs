@@ -1,18 +1,16 @@
 //! `grp-link-verify`: steps 7 and 8, 11 and 12, 15: what a group link says, if it may be believed.
 
-mod retrieve;
-
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use agent::link_read::RetrievedLinkData;
 use agent::short_link::ContactShortLink;
-use cli::{Code, Context, Either, Error, Input, OrError as _, Shape, Step, Timeout, Tool};
-use group::check::{Check, CheckName, CheckResult};
+use cli::{Code, Context, Error, Shape, Step, Timeout, Tool};
+use group::check::CheckResult;
 use group::document::{LinkReportDocument, VerifiedLinkDocument};
 use group::step::link_verify::{LinkVerification, Verification};
 use grp::documents::{GroupSeen, LinkReport, VerifiedLink, VerifiedLinkSeen};
-use retrieve::READER;
+use grp::retrieve::READER;
+use grp::{group_link, retrieve};
 use smp::address::ServerAddress;
 
 const TOOL: Tool = Tool {
@@ -58,13 +56,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, ctx: &mut Context) -> Result<VerifiedLink, Error> {
-    let link = link(&args, ctx)?;
+    let presets: Vec<ServerAddress> =
+        args.server.iter().map(|text| grp::server_address("--server", text)).collect::<Result<_, _>>()?;
+    let link = group_link::read(args.target.as_deref(), &presets, "--server", ctx)?;
     let _progress = ctx.progress(format!("verifying {link}"));
     let Verification { checks, verified } = verify(link.clone(), &args, ctx)?;
     for check in checks.iter().filter(|check| check.result == CheckResult::Warning) {
-        ctx.warn(Code::CheckWarning, sentence(check));
+        ctx.warn(Code::CheckWarning, group_link::sentence(check));
     }
-    let failed = checks.iter().find(|check| check.result == CheckResult::Failed).map(failure);
+    let failed = checks.iter().find(|check| check.result == CheckResult::Failed).map(group_link::failure);
     let outcome = failed.as_ref().map_or("ok", |error| error.code().name());
     ctx.trace().step(Step { who: READER, name: "link_verify", outcome, ..Step::default() });
     match (verified, failed) {
@@ -73,29 +73,6 @@ fn run(args: Args, ctx: &mut Context) -> Result<VerifiedLink, Error> {
             ctx.emit(&LinkReport(LinkReportDocument { link, checks, checked_at: grp::now(ctx) }))?;
             Err(failed.unwrap_or_else(|| Error::bug("a link that failed no check is not verified")))
         }
-    }
-}
-
-/// The link to verify, with all that its server needs.
-fn link(args: &Args, ctx: &mut Context) -> Result<ContactShortLink, Error> {
-    let presets: Vec<ServerAddress> =
-        args.server.iter().map(|text| grp::server_address("--server", text)).collect::<Result<_, _>>()?;
-    let given = args.target.as_deref().filter(|text| text.starts_with("simplex:") || text.starts_with("https://"));
-    let link = match given {
-        Some(text) => text.parse().or_error_at(Code::LinkMalformed, "link")?,
-        None => {
-            let input = Input { file: args.target.as_ref().map(PathBuf::from) };
-            match ctx.read::<Either<GroupSeen, VerifiedLinkSeen>>(&input)? {
-                Either::First(group) => group.0.link,
-                Either::Second(verified) => verified.0.link,
-            }
-        }
-    };
-    let link: ContactShortLink = link.restored(&presets);
-    match link.server.key_hash().certificate() {
-        Some(_) => Ok(link),
-        None => Err(Error::new(Code::LinkMalformed, "link: it does not say how to recognise its server")
-            .hint("it was shortened for applications that know the server; give its address with --server")),
     }
 }
 
@@ -117,24 +94,4 @@ fn verify(link: ContactShortLink, args: &Args, ctx: &mut Context) -> Result<Veri
 
 fn said(outcome: Result<RetrievedLinkData, Error>) -> Result<RetrievedLinkData, String> {
     outcome.map_err(|error| error.to_string())
-}
-
-/// The code tells scripts what kind of lie it was.
-fn failure(check: &Check) -> Error {
-    let code = match check.name {
-        CheckName::Retrieved => Code::NotFound,
-        CheckName::LinkKeyHash => Code::HashMismatch,
-        CheckName::FixedSignature | CheckName::OwnerChain | CheckName::UserSignature => Code::SignatureInvalid,
-        CheckName::GroupIdInProfile | CheckName::GroupBinding => Code::GroupIdMismatch,
-        _ => Code::CheckFailed,
-    };
-    Error::new(code, sentence(check))
-}
-
-fn sentence(check: &Check) -> String {
-    let detail = check.detail.as_deref().unwrap_or_default();
-    match &check.relay {
-        Some(relay) => format!("{}: {detail} ({relay})", check.name),
-        None => format!("{}: {detail}", check.name),
-    }
 }

@@ -11,7 +11,7 @@ use group::extension::Extension;
 use group::identity::MemberId;
 use group::owner::{ActiveStage, GroupOwner, OwnerError, Persona, RelayRecord, Status};
 use grp::documents::Group;
-use grp::owning::keep::GroupKeep;
+use grp::held::GroupKeep;
 use grp::owning::work::{End, Work};
 use grp::owning::{open, relays, until_told};
 

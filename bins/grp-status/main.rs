@@ -19,7 +19,7 @@ const TOOL: Tool = Tool {
         ("See the relays in a table", "grp-status group.json --pretty"),
         ("Follow a run", "watch -n 1 grp-status group.json --pretty"),
     ],
-    see_also: &["grp-relay-invite", "grp-relay-remove", "grp-link-verify"],
+    see_also: &["grp-relay-invite", "grp-relay-remove", "grp-link-verify", "relay-status"],
     ..Tool::NEW
 };
 

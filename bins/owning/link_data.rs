@@ -9,7 +9,7 @@ use smp::address::ServerAddress;
 use crate::{Dialler, code, retrieved};
 
 /// Reads what is behind a link.
-pub(super) async fn read(link: ContactShortLink, dialler: Dialler) -> Outcome {
+pub(crate) async fn read(link: ContactShortLink, dialler: Dialler) -> Outcome {
     let client = match dialler.dial(&link.server).await {
         Ok(client) => client,
         Err(error) => return not_connected(&error),

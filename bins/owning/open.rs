@@ -8,9 +8,9 @@ use codec::text::base64url_unpadded;
 use group::document::{GroupDocument, GroupState};
 use group::owner::GroupOwner;
 
-use super::keep::GroupKeep;
 use super::work::{End, Work};
 use crate::documents::Group;
+use crate::held::GroupKeep;
 
 /// How often a run that waits for another one looks.
 const LOOK: Duration = Duration::from_millis(20);

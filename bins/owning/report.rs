@@ -53,6 +53,7 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => {
                 let server = owner.link().group().server().address.to_string();
                 step(ctx, &server, "link_update", &format!("version {version}"));

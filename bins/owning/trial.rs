@@ -7,9 +7,9 @@ use cli::{Code, Error, Step};
 use group::owner::{AddressTest, ConnectionName, Outcome, Task, TestFault, TestTask};
 use smp::address::ServerWithPassword;
 
-use super::keep::id;
 use super::report::OWNER;
 use super::work::{Job, Work};
+use crate::held::id;
 
 /// The tests of a run.
 #[derive(Default)]

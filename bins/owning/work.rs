@@ -23,13 +23,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::keep::{GroupKeep, id};
 use super::link_data;
 use super::relays;
 use super::report::{self, OWNER, Report, Way};
 use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
+use crate::held::{GroupKeep, id};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -556,7 +556,7 @@ impl<'a> Work<'a> {
 }
 
 /// Lets a relay in. One that was let in before, by a run that was cut off, is in.
-fn allow(connection: &mut Connection, info: Vec<u8>, env: &mut Env<'_>) -> Result<(), ConnectionError> {
+pub(crate) fn allow(connection: &mut Connection, info: Vec<u8>, env: &mut Env<'_>) -> Result<(), ConnectionError> {
     match connection.allow(info, env) {
         Err(_) if matches!(connection.status().at, Where::Allowed | Where::Greeting | Where::Connected) => Ok(()),
         outcome => outcome,
@@ -568,7 +568,7 @@ fn send(connection: &mut Connection, bodies: &[Vec<u8>], env: &mut Env<'_>) -> R
 }
 
 /// A connection that is gone needs nothing more.
-fn done(changed: Result<(), ChangeError<Error>>) -> Result<(), Error> {
+pub(crate) fn done(changed: Result<(), ChangeError<Error>>) -> Result<(), Error> {
     match changed {
         Ok(()) | Err(ChangeError::Agent(AgentError::Unknown(_))) => Ok(()),
         Err(ChangeError::Agent(error)) => Err(agent_error(error)),
@@ -577,7 +577,7 @@ fn done(changed: Result<(), ChangeError<Error>>) -> Result<(), Error> {
 }
 
 /// What the agent could not do.
-pub(super) fn agent_error(error: AgentError) -> Error {
+pub(crate) fn agent_error(error: AgentError) -> Error {
     match error {
         AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
             Some(error) => error.clone(),
@@ -590,7 +590,7 @@ pub(super) fn agent_error(error: AgentError) -> Error {
     }
 }
 
-async fn sleep(limit: Option<Duration>) {
+pub(crate) async fn sleep(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,

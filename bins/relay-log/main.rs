@@ -18,7 +18,7 @@ const TOOL: Tool = Tool {
     ],
     json: "\"event\" is one of invited, repeated, group_read, status, refused, link_planned, connection, said, ignored, \
         roster, member, checked, replayed, retry, failed and admission; more may come.",
-    see_also: &["relay-serve", "relay-leave", "relay-allow", "relay-suspend"],
+    see_also: &["relay-serve", "relay-status", "relay-leave", "relay-allow", "relay-suspend"],
     ..Tool::NEW
 };
 

@@ -52,7 +52,7 @@ const TOOL: Tool = Tool {
         \"group_link\", \"group_type\", \"name\", \"full_name\", \"description\", \"member_count\", \"owners\", \"owner\" \
         and \"relay_member_id\", one per line, and answers each with {\"id\":…,\"action\":\"accept\"} or \
         {\"id\":…,\"action\":\"refuse\",\"reason\":\"…\"}.",
-    see_also: &["smp-serve", "relay-leave", "relay-allow", "relay-suspend", "relay-log"],
+    see_also: &["smp-serve", "relay-leave", "relay-allow", "relay-suspend", "relay-status", "relay-log"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     server: true,
     ..Tool::NEW

@@ -64,7 +64,9 @@ fn said(trace: &Trace, name: &str, connection: ConnectionName, body: &[u8], step
 
 fn service_of(connection: ConnectionName) -> String {
     match connection {
-        ConnectionName::Owner(service, _) | ConnectionName::Link(service) => service.to_string(),
+        ConnectionName::Owner(service, _) | ConnectionName::Link(service) | ConnectionName::Member(service, ..) => {
+            service.to_string()
+        }
         ConnectionName::Address | ConnectionName::Test(_) => String::new(),
     }
 }
@@ -107,6 +109,7 @@ fn logged(trace: &Trace, entry: &LogEntry) {
         | LogEvent::Replayed
         | LogEvent::Retry { .. }
         | LogEvent::Failed { .. }
+        | LogEvent::Member { .. }
         | LogEvent::Admission { .. } => {}
     }
 }

@@ -41,6 +41,11 @@ grp-link-create --state group.json --update --description 'On Sundays' | jq -c '
 grp-relay-invite --state group.json | jq -c '[.relay_records[] | has("to_say")]'
 for name in Ray Rob; do relay-log --control $name/relay.sock | jq -c 'select(.event == "said" and .what == "x.grp.info") | .what'; done
 
+echo "# their operators see the same"
+relay-status --control Ray/relay.sock | jq -c '.services[] | [.service, .name, .status, .confirmed, .accepting]'
+relay-status --control Rob/relay.sock "$(jq -r .link group.json)" --pretty | sed -E 's/[0-9]{4}-[0-9-]+T[0-9:]+Z/TIME/; s/  [A-Za-z0-9_-]{43}/  ID/; s/ +/ /g'
+relay-status --control Rob/relay.sock 7 | jq -c .services
+
 echo "# inviting them again changes nothing"
 before=$(jq .link_data.version group.json)
 grp-relay-invite --state group.json --relay "$Ray" --relay "$Rob" >/dev/null

@@ -128,7 +128,9 @@ fn integer(column: &[u8]) -> u64 {
 /// The service that a connection belongs to; none for the address of the relay, and who tests it.
 fn service_of_connection(name: &str) -> Option<ServiceId> {
     match name.parse().unwrap() {
-        ConnectionName::Owner(service, _) | ConnectionName::Link(service) => Some(service),
+        ConnectionName::Owner(service, _) | ConnectionName::Link(service) | ConnectionName::Member(service, ..) => {
+            Some(service)
+        }
         ConnectionName::Address | ConnectionName::Test(_) => None,
     }
 }
@@ -152,7 +154,10 @@ fn stored(file: &Path) -> (View, Vec<Vec<u8>>) {
                     }
                     RecordKey::Relay | RecordKey::Test(_) => None,
                 },
-                "relay_log" => Some(ServiceId(integer(&row[0]))),
+                "relay_log" | "relay_hall" | "relay_member" | "relay_persona" | "relay_request" => {
+                    Some(ServiceId(integer(&row[0])))
+                }
+                "relay_message" => Some(ServiceId(integer(&row[1]))),
                 "relay_profile" => None,
                 other => panic!("a table that nobody has looked at: {other}"),
             };

@@ -50,6 +50,7 @@ codes! {
     RelayProblem        Done        "relay_problem"         "something stands between a group and one of its relays";
     LinkNotWritten      Done        "link_not_written"      "a link does not say yet what it is to say";
     LinkWithheld        Done        "link_withheld"         "a server does not return the link data that it confirmed";
+    LinkReplayed        Done        "link_replayed"         "the server of a link returns what it said before";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

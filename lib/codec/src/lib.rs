@@ -17,6 +17,7 @@
 
 pub mod query;
 mod read;
+pub mod table;
 pub mod text;
 pub mod time;
 mod version;

@@ -9,6 +9,7 @@
 mod connections;
 mod group;
 mod group_status;
+mod member;
 mod owner;
 mod relay_record;
 mod status_table;
@@ -19,6 +20,9 @@ pub use group::{
     GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, RelayStatusDocument};
+pub use member::{
+    AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
+};
 pub use owner::OwnerDocument;
 pub use relay_record::{
     DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,

@@ -12,13 +12,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::{MemberId, MemberPublicKey, OwnerPublicKey, RelayPublicKey};
 use crate::member::Role;
 use crate::roster::Roster;
 use crate::step::link_verify::VerifiedGroupLink;
 
 /// Where a key comes from, and so what a signature by it is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeySource {
     /// The group link, signed by the root key or an owner.
     GroupLink,

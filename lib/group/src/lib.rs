@@ -28,6 +28,7 @@
 //! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
 //! | [`owner`] | the owner of a group: invites relays, checks them, publishes them, removes them |
+//! | [`membership`] | a member of a group: joins through relays, compares what they deliver, says something |
 //! | [`version`], [`limits`] | what we speak, and how long things may be |
 //! | [`step`] | the steps of the protocol, one file for each |
 //! | [`document`] | the JSON documents that carry state from step to step |
@@ -50,19 +51,23 @@ pub mod identity;
 mod json;
 pub mod keys;
 pub mod limits;
+mod link_history;
 pub mod member;
+pub mod membership;
 pub mod message;
 pub mod message_id;
 pub mod owner;
 pub mod preferences;
 pub mod profile;
 pub mod relay;
+mod retry;
 pub mod roster;
 pub mod roster_blob;
 pub mod roster_transfer;
 pub mod security_code;
 pub mod signature;
 pub mod step;
+mod text;
 pub mod user_data;
 pub mod verification;
 pub mod version;

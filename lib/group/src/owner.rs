@@ -49,11 +49,10 @@ mod publish;
 mod read_back;
 mod receive;
 pub mod record;
-mod retry;
+mod speak;
 mod stage;
 pub mod status;
 pub mod task;
-mod text;
 
 use std::collections::BTreeMap;
 
@@ -65,17 +64,16 @@ pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
 pub use self::event::Event;
-pub(crate) use self::kept::Kept;
+pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::read_back::LinkCondition;
 pub use self::record::{ConnectionName, RelayRecord};
+pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
 pub use self::task::{Outcome, Task, TaskId, WriteLink};
-pub(crate) use self::text::shown;
 
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
-use self::retry::Retry;
 use self::stage::{New, Stage};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
@@ -84,6 +82,7 @@ use crate::extension::{Extension, Extensions};
 use crate::identity::MemberId;
 use crate::member::{MemberIdRole, Role};
 use crate::message_id::MessageId;
+use crate::retry::Retry;
 use crate::roster::{Roster, RosterVersion};
 use crate::step::link_create::GroupLink;
 

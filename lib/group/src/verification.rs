@@ -19,6 +19,8 @@
 //! | not | | no | accepted |
 //! | not | | yes | refused |
 
+use serde::{Deserialize, Serialize};
+
 use crate::element::{AuthoredMessage, BindingTag, Forward, ForwardContent, ForwardSender, ShortName, SignedMessage};
 use crate::event::{Event, Signing};
 use crate::identity::{GroupId, MemberId};
@@ -36,7 +38,8 @@ pub struct Recipient {
 }
 
 /// What the signature of an accepted message is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trust {
     /// It is right, under a key that comes from there.
     Verified(KeySource),

@@ -5,10 +5,11 @@
 //! {"command":"allow","group":"<group ID>"}                  {"ok":true,"services":[3]}
 //! {"command":"suspend","group":"3"}                         {"ok":true,"services":[3]}
 //! {"command":"resume","group":"3"}                          {"ok":true,"services":[3]}
+//! {"command":"status"}                                      {"line":{…}} for every service, then {"ok":true,"services":[]}
 //! {"command":"log","group":"3"}                             {"line":{…}} for every line, then {"ok":true,"services":[]}
 //! ```
 //!
-//! `group` is a group link, a group ID or the number of a service; the log of all groups needs none. What cannot be done
+//! `group` is a group link, a group ID or the number of a service; log and status of all groups need none. What cannot be done
 //! is answered with `{"ok":false,"code":"…","message":"…"}`, where the code is `malformed`, `unknown`, `not_now` or
 //! `failed`.
 
@@ -62,6 +63,8 @@ pub enum OrderCommand {
     Resume,
     /// Tell what happened.
     Log,
+    /// Tell how everything stands.
+    Status,
 }
 
 /// One line of an answer.
@@ -186,6 +189,7 @@ async fn carry_out(order: Order, handle: &Handle, write: &mut OwnedWriteHalf) ->
         (OrderCommand::Log, group) => {
             return tell_log(group.map_or(LogFilter::All, LogFilter::from), handle, write).await;
         }
+        (OrderCommand::Status, group) => return tell_status(group.as_ref(), handle, write).await,
         (_, None) => return Ok(Ending::failed("malformed", "the order names no group")),
         (OrderCommand::Leave, Some(group)) => (Command::Leave, group),
         (OrderCommand::Allow, Some(group)) => (Command::Allow, group),
@@ -214,6 +218,14 @@ async fn tell_log(filter: LogFilter, handle: &Handle, write: &mut OwnedWriteHalf
             say(write, &Answer::Line { line }).await?;
         }
     }
+}
+
+async fn tell_status(group: Option<&GroupSelector>, handle: &Handle, write: &mut OwnedWriteHalf) -> io::Result<Ending> {
+    let Some(page) = handle.look().await else { return Ok(Ending::failed("failed", "the relay is ending")) };
+    for standing in page.standings(group) {
+        say(write, &Answer::Line { line: serde_json::to_value(standing)? }).await?;
+    }
+    Ok(Ending::done(Vec::new()))
 }
 
 async fn say(write: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {

@@ -20,11 +20,12 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use group::relay::members::{Hall, Lane};
-use group::relay::{Relay, Service, ServiceId, Status};
+use group::relay::{GroupSelector, Relay, Service, ServiceId, Status};
 use tokio::net::TcpListener;
 
 use crate::format::{escaped, moment};
 use crate::service::Handle;
+use crate::standing::Standing;
 
 /// Who looks after that long finds the relay unwell.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,25 +40,10 @@ pub struct Page {
     pub(crate) under_way: usize,
     /// Requests of members that wait.
     pub(crate) joins: usize,
-    /// Members that are connected, owners among them.
-    pub(crate) members: u64,
-    /// Messages that are not with everybody yet.
-    pub(crate) lag: u64,
-    rows: Vec<Row>,
+    /// Of each service: members that are connected, owners among them, and messages that are not with everybody yet.
+    halls: BTreeMap<u64, (u64, u64)>,
+    rows: Vec<Standing>,
     now: Time,
-}
-
-#[derive(Debug, Clone)]
-struct Row {
-    id: u64,
-    name: String,
-    group: String,
-    status: &'static str,
-    detail: String,
-    since: Time,
-    accepting: bool,
-    members: u64,
-    lag: u64,
 }
 
 impl Page {
@@ -72,28 +58,34 @@ impl Page {
         }
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
-        let rows = services.into_iter().take(SHOWN).map(|service| Row::of(service, relay)).collect();
+        let rows = services.into_iter().take(SHOWN).map(|service| Standing::of(service, relay)).collect();
         let statuses = statuses.into_iter().collect();
-        Page { statuses, under_way, joins, members: 0, lag: 0, rows, now }
+        Page { statuses, under_way, joins, halls: BTreeMap::new(), rows, now }
     }
 
     /// With what is kept of members.
     pub(crate) fn with(mut self, halls: &[(ServiceId, Hall)]) -> Self {
-        let halls: BTreeMap<u64, (u64, u64)> = halls
-            .iter()
-            .map(|(service, hall)| {
-                let lag = hall.lane(Lane::Group).waiting().saturating_add(hall.lane(Lane::Support).waiting());
-                (service.0, (hall.members, lag))
-            })
-            .collect();
-        for (members, lag) in halls.values() {
-            self.members = self.members.saturating_add(*members);
-            self.lag = self.lag.saturating_add(*lag);
-        }
-        for row in &mut self.rows {
-            (row.members, row.lag) = halls.get(&row.id).copied().unwrap_or_default();
-        }
+        let numbers = |hall: &Hall| {
+            let lag = hall.lane(Lane::Group).waiting().saturating_add(hall.lane(Lane::Support).waiting());
+            (hall.members, lag)
+        };
+        self.halls = halls.iter().map(|(service, hall)| (service.0, numbers(hall))).collect();
         self
+    }
+
+    /// Members that are connected, owners among them.
+    pub(crate) fn members(&self) -> u64 {
+        self.halls.values().fold(0, |sum, (members, _)| sum.saturating_add(*members))
+    }
+
+    /// Messages that are not with everybody yet.
+    pub(crate) fn lag(&self) -> u64 {
+        self.halls.values().fold(0, |sum, (_, lag)| sum.saturating_add(*lag))
+    }
+
+    /// The services with such a group, or all; at most the newest thousand.
+    pub(crate) fn standings(&self, group: Option<&GroupSelector>) -> impl Iterator<Item = &Standing> {
+        self.rows.iter().filter(move |row| group.is_none_or(|group| row.is_of(group)))
     }
 
     /// The page for people.
@@ -111,18 +103,19 @@ impl Page {
             "<table><tr><th>No<th>Group<th>ID<th>Status<th>Since<th>Admission<th>Members<th>Waiting messages</tr>",
         );
         for row in &self.rows {
+            let (connected, waiting) = self.halls.get(&row.service).copied().unwrap_or_default();
             let members = if row.accepting { "admitted" } else { "not admitted" };
             let _ = write!(
                 page,
                 "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}<td>{}<td>{}</tr>",
-                row.id,
-                escaped(&row.name),
-                escaped(&row.group),
+                row.service,
+                escaped(row.name.as_deref().unwrap_or_default()),
+                escaped(row.group_id.as_deref().unwrap_or_default()),
                 escaped(row.status),
-                escaped(&row.detail),
-                moment(row.since),
-                row.members,
-                row.lag,
+                escaped(&detail(row)),
+                moment(Time::from_millis(row.since_at.saturating_mul(1_000))),
+                connected,
+                waiting,
             );
         }
         let _ = write!(page, "</table><p>{}</html>", moment(self.now));
@@ -130,26 +123,11 @@ impl Page {
     }
 }
 
-impl Row {
-    fn of(service: &Service, relay: &Relay) -> Self {
-        let group = service.group();
-        let detail = match service.status() {
-            Status::Inactive(why) => format!("({why:?})"),
-            Status::Rejected(why) => format!("({why:?})"),
-            Status::Active if service.is_confirmed() => "(confirmed)".to_owned(),
-            _ => String::new(),
-        };
-        Row {
-            id: service.id().0,
-            name: group.map(|group| group.profile.display_name.clone()).unwrap_or_default(),
-            group: group.map(|group| group.group_id.to_string()).unwrap_or_default(),
-            status: service.status().name(),
-            detail,
-            since: service.since(),
-            accepting: service.is_accepting(relay.settings()),
-            members: 0,
-            lag: 0,
-        }
+fn detail(standing: &Standing) -> String {
+    match (&standing.reason, standing.confirmed && standing.status == Status::Active.name()) {
+        (Some(reason), _) => format!("({reason})"),
+        (None, true) => "(confirmed)".to_owned(),
+        (None, false) => String::new(),
     }
 }
 

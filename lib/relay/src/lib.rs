@@ -25,6 +25,7 @@
 //! | [`policy`] | the operator's program that is asked about invitations |
 //! | [`control`] | the operator's orders, through a Unix socket |
 //! | [`http`] | metrics, health and a status page |
+//! | `standing` | how the relay stands with each group |
 
 mod address;
 pub mod config;
@@ -43,6 +44,7 @@ pub mod observe;
 pub mod policy;
 mod rows;
 pub mod service;
+mod standing;
 pub mod store;
 
 pub use group::relay::{ConnectionName, RelayIdentity, RelaySettings, ServiceId};

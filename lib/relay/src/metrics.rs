@@ -126,9 +126,9 @@ impl Metrics {
             (
                 "members",
                 "Members that are connected, owners among them.",
-                usize::try_from(now.members).unwrap_or(usize::MAX),
+                usize::try_from(now.members()).unwrap_or(usize::MAX),
             ),
-            ("lag", "Messages that are not with everybody yet.", usize::try_from(now.lag).unwrap_or(usize::MAX)),
+            ("lag", "Messages that are not with everybody yet.", usize::try_from(now.lag()).unwrap_or(usize::MAX)),
         ];
         for (name, help, count) in gauges {
             let _ = writeln!(page, "# HELP relay_{name} {help}\n# TYPE relay_{name} gauge\nrelay_{name} {count}");

@@ -166,7 +166,8 @@ pub struct OwedDocument {
     #[serde(with = "unpadded")]
     #[schemars(with = "Base64Url")]
     pub message_id: MessageId,
-    /// The event: `x.grp.roster`, `x.grp.info`, `x.grp.relay.new`, `x.grp.mem.del` or `x.grp.relay.ctl`
+    /// The event: `x.grp.roster`, `x.grp.info`, `x.grp.relay.new`, `x.grp.mem.del` or `x.grp.relay.ctl`; `x.msg` for any
+    /// message to the group
     pub event: String,
     /// The relay that it is about
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
@@ -175,6 +176,10 @@ pub struct OwedDocument {
     /// The command, if it is one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// The bytes of a message to the group
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub body: Option<Vec<u8>>,
 }
 
 /// A connection that is to be deleted

@@ -1,13 +1,13 @@
 //! The group-status document for people: a few lines about the group, and a table of its relays.
 
+use codec::table::aligned;
 use codec::time::UtcTime;
 
 use super::GroupStatus;
 use super::group_status::{GroupStatusDocument, RelayStatusDocument};
-use crate::owner::{ActiveStage, shown};
+use crate::owner::ActiveStage;
+use crate::text::shown;
 
-/// Between columns.
-const GAP: &str = "  ";
 /// What is not known.
 const UNKNOWN: &str = "-";
 
@@ -19,8 +19,8 @@ impl GroupStatusDocument {
         let mut lines = self.lines();
         if !self.relays.is_empty() {
             lines.push(String::new());
-            lines
-                .extend(aligned(std::iter::once(HEAD.map(str::to_owned)).chain(self.relays.iter().map(row)).collect()));
+            let head = std::iter::once(HEAD.map(str::to_owned));
+            lines.extend(aligned(&head.chain(self.relays.iter().map(row)).collect::<Vec<_>>()));
         }
         lines.join("\n")
     }
@@ -75,19 +75,4 @@ fn row(relay: &RelayStatusDocument) -> [String; 8] {
 
 fn answer(holds: bool) -> &'static str {
     if holds { "yes" } else { "no" }
-}
-
-/// Cells as wide as the widest of their column.
-fn aligned(rows: Vec<[String; 8]>) -> Vec<String> {
-    let mut widths = [0; 8];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let line = |row: &[String; 8]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }

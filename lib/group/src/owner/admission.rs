@@ -11,7 +11,6 @@ use agent::link_read::RetrievedLinkData;
 use agent::short_link::{ContactKind, ContactShortLink};
 use codec::{Malformed, VersionRange};
 
-use super::text::shown;
 use crate::body::{ConnectionInfo, ConnectionInfoError};
 use crate::check::Check;
 use crate::event::{Event, RejectionReason, RelayAccept, RelayCapabilities};
@@ -19,6 +18,7 @@ use crate::extension::{Extension, Extensions};
 use crate::identity::{GroupId, MemberId};
 use crate::profile::{ProfileFault, check_name};
 use crate::step::link_verify::{VerifiedRelay, verify_relay_link};
+use crate::text::shown;
 use crate::version;
 
 /// A relay link longer than this is longer than any that a relay needs.

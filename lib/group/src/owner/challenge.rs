@@ -19,10 +19,10 @@ use smp::address::ServerWithPassword;
 use super::address::{AddressFault, CheckedAddress};
 use super::record::ConnectionName;
 use super::task::{Outcome, Task};
-use super::text::shown;
 use crate::body::{ConnectionInfo, ConnectionInfoError};
 use crate::event::{Event, RelayTest};
 use crate::limits::TooLong;
+use crate::text::shown;
 use crate::user_data::RelayProfile;
 
 /// How long a relay may take.

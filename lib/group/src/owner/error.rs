@@ -6,6 +6,7 @@ use super::status::Status;
 use crate::extension::Extension;
 use crate::identity::MemberId;
 use crate::limits::TooLong;
+use crate::membership::MemberError;
 use crate::profile::ProfileFault;
 use crate::step::link_create::LinkCreateError;
 
@@ -48,6 +49,9 @@ pub enum OwnerError {
     /// A name that nobody may have.
     #[error(transparent)]
     Profile(#[from] ProfileFault),
+    /// What is to be said to the group cannot be said.
+    #[error(transparent)]
+    Speech(#[from] MemberError),
     /// It does not fit.
     #[error(transparent)]
     TooLong(#[from] TooLong),

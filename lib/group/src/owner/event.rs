@@ -3,6 +3,7 @@
 use super::status::{ActiveStage, Status};
 use crate::event::RelayCapabilities;
 use crate::identity::MemberId;
+use crate::message_id::MessageId;
 
 /// Something that happened. Whatever must be done about it, a task does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,13 @@ pub enum Event {
         relay: MemberId,
         /// What it says.
         error: String,
+    },
+    /// A message to the group is on its way to a relay, and will get there.
+    Sent {
+        /// Which relay.
+        relay: MemberId,
+        /// Which message.
+        message: MessageId,
     },
     /// The server has the link data of this version.
     LinkWritten {

@@ -8,14 +8,14 @@ use super::address::CheckedAddress;
 use super::admission::admit;
 use super::due::{answer, to_ask};
 use super::outgoing::Say;
-use super::retry::Retry;
 use super::stage::{Accepted, Active, Handshake, Invited, New, Parting, Stage};
 use super::status::{ActiveStage, InactiveReason, RejectedReason};
 use super::task::{Outcome, TaskId};
-use super::text::shown;
 use super::{ConnectionName, Event, GroupOwner, OwnerError};
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
+use crate::retry::Retry;
+use crate::text::shown;
 
 impl GroupOwner {
     /// Takes what became of a task. If the task is not wanted any more, what it did is undone where that is necessary.
@@ -163,6 +163,9 @@ impl GroupOwner {
         let Ok(record) = self.record_mut(relay) else { return };
         let Some(position) = record.owed.iter().position(|owed| owed.id == *message) else { return };
         let sent = record.owed.remove(position);
+        if let Say::Content(_) = sent.say {
+            events.push(Event::Sent { relay: relay.clone(), message: sent.id.clone() });
+        }
         match &record.stage {
             Stage::Active(active @ Active { stage: ActiveStage::Listed, .. })
                 if sent.say == Say::Profile && record.knows_ready() =>

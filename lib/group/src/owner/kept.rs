@@ -29,6 +29,7 @@ const PROFILE: &str = "x.grp.info";
 const NEW_RELAY: &str = "x.grp.relay.new";
 const REMOVED: &str = "x.grp.mem.del";
 const CONTROL: &str = "x.grp.relay.ctl";
+const CONTENT: &str = "x.msg";
 
 /// What a document holds of an owner beside the link.
 pub(crate) struct Kept {
@@ -324,14 +325,15 @@ impl From<HandshakeDocument> for Handshake {
 
 impl From<&Owed> for OwedDocument {
     fn from(owed: &Owed) -> Self {
-        let (event, about, command) = match &owed.say {
-            Say::Roster => (ROSTER, None, None),
-            Say::Profile => (PROFILE, None, None),
-            Say::NewRelay(relay) => (NEW_RELAY, Some(relay), None),
-            Say::Removed(relay) => (REMOVED, Some(relay), None),
-            Say::Control(command) => (CONTROL, None, Some(command.name().to_owned())),
+        let (event, about, command, body) = match &owed.say {
+            Say::Roster => (ROSTER, None, None, None),
+            Say::Profile => (PROFILE, None, None, None),
+            Say::NewRelay(relay) => (NEW_RELAY, Some(relay), None, None),
+            Say::Removed(relay) => (REMOVED, Some(relay), None, None),
+            Say::Control(command) => (CONTROL, None, Some(command.name().to_owned()), None),
+            Say::Content(body) => (CONTENT, None, None, Some(body.clone())),
         };
-        OwedDocument { message_id: owed.id.clone(), event: event.to_owned(), about: about.cloned(), command }
+        OwedDocument { message_id: owed.id.clone(), event: event.to_owned(), about: about.cloned(), command, body }
     }
 }
 
@@ -339,12 +341,13 @@ impl TryFrom<OwedDocument> for Owed {
     type Error = Inconsistent;
 
     fn try_from(document: OwedDocument) -> Result<Self, Inconsistent> {
-        let say = match (document.event.as_str(), document.about, document.command) {
-            (ROSTER, None, None) => Say::Roster,
-            (PROFILE, None, None) => Say::Profile,
-            (NEW_RELAY, Some(relay), None) => Say::NewRelay(relay),
-            (REMOVED, Some(relay), None) => Say::Removed(relay),
-            (CONTROL, None, Some(command)) => Say::Control(RelayCommand::from(command)),
+        let say = match (document.event.as_str(), document.about, document.command, document.body) {
+            (ROSTER, None, None, None) => Say::Roster,
+            (PROFILE, None, None, None) => Say::Profile,
+            (NEW_RELAY, Some(relay), None, None) => Say::NewRelay(relay),
+            (REMOVED, Some(relay), None, None) => Say::Removed(relay),
+            (CONTROL, None, Some(command), None) => Say::Control(RelayCommand::from(command)),
+            (CONTENT, None, None, Some(body)) => Say::Content(body),
             _ => return Err(Inconsistent::new("relay_records.to_say", "nothing that is said to relays")),
         };
         Ok(Owed { id: document.message_id, say })
@@ -357,8 +360,8 @@ impl From<&(ConnectionName, Delivery)> for DiscardedDocument {
     }
 }
 
-fn discarded(document: DiscardedDocument) -> Result<(ConnectionName, Delivery), Inconsistent> {
+pub(crate) fn discarded(document: DiscardedDocument) -> Result<(ConnectionName, Delivery), Inconsistent> {
     let name = ConnectionName::new(&document.connection);
-    let name = name.ok_or(Inconsistent::new("relay_records.to_delete", "not the name of a connection"))?;
+    let name = name.ok_or(Inconsistent::new("to_delete", "not the name of a connection"))?;
     Ok((name, if document.deliver { Delivery::Await } else { Delivery::Drop }))
 }

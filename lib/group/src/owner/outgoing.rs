@@ -33,6 +33,8 @@ pub(super) enum Say {
     Removed(MemberId),
     /// Extension `susp1`.
     Control(RelayCommand),
+    /// A message to the group, in the very bytes that all relays get.
+    Content(Vec<u8>),
 }
 
 impl Say {
@@ -53,6 +55,7 @@ impl GroupOwner {
     pub(super) fn bodies(&self, owed: &Owed) -> Result<Vec<Vec<u8>>, TooLong> {
         let message = |event| vec![self.signed(&owed.id, event)];
         let elements = match &owed.say {
+            Say::Content(body) => return Ok(vec![body.clone()]),
             Say::Roster => self.roster_elements(&owed.id),
             Say::Profile => {
                 let group_profile = self.link.group().contents().profile.clone();

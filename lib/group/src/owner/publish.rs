@@ -7,12 +7,12 @@ use super::outgoing::{Owed, Say, owe};
 use super::record::RelayRecord;
 use super::stage::{Parting, Stage};
 use super::status::InactiveReason;
-use super::text::shown;
 use super::{Event, GroupOwner, OwnerError};
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
 use crate::profile::GroupProfile;
 use crate::step::link_create::GroupContents;
+use crate::text::shown;
 
 /// The write that is under way.
 #[derive(Debug, Clone)]

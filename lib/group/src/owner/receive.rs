@@ -8,7 +8,6 @@ use super::outgoing::{Say, owe};
 use super::record::RelayRecord;
 use super::stage::{Handshake, Invited, Parting, Stage};
 use super::status::{ActiveStage, InactiveReason, RejectedReason};
-use super::text::shown;
 use super::{ConnectionName, Event, GroupOwner, OwnerError};
 use crate::body::Batch;
 use crate::element::{AuthoredMessage, Element};
@@ -19,6 +18,7 @@ use crate::keys::{Asserted, Author, LinkKeys};
 use crate::member::Role;
 use crate::message_id::MessageId;
 use crate::roster::Roster;
+use crate::text::shown;
 use crate::verification::Recipient;
 
 impl GroupOwner {

@@ -9,10 +9,10 @@ use super::event::Event;
 use super::outgoing::Owed;
 use super::stage::Stage;
 use super::status::{ActiveStage, EndReason, Status, StatusChange};
-use super::text::shown;
 use crate::binding::GroupBinding;
 use crate::event::RelayCapabilities;
 use crate::identity::{MemberId, RelayPublicKey};
+use crate::text::shown;
 use crate::user_data::RelayProfile;
 
 /// The longest name of a connection.
@@ -28,6 +28,14 @@ impl ConnectionName {
         match attempt {
             0 => ConnectionName(format!("relay-{relay}")),
             attempt => ConnectionName(format!("relay-{relay}-{attempt}")),
+        }
+    }
+
+    /// The name of the `attempt`th connection of its kind with the relay that a member gave this number.
+    pub(crate) fn numbered(kind: &str, number: u32, attempt: u32) -> Self {
+        match attempt {
+            0 => ConnectionName(format!("{kind}-{number}")),
+            attempt => ConnectionName(format!("{kind}-{number}-{attempt}")),
         }
     }
 

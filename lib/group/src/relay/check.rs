@@ -13,12 +13,12 @@ use agent::short_link::ContactShortLink;
 use super::group::ServedGroup;
 use super::invitation::Invitation;
 use super::settings::RelaySettings;
-use crate::check::{Check, CheckResult};
+use crate::check::Check;
 use crate::event::RejectionReason;
 use crate::json;
 use crate::member::Role;
 use crate::profile::PublicGroup;
-use crate::step::link_verify::{LinkVerification, VerifiedGroupLink};
+use crate::step::link_verify::{VerifiedGroupLink, verify_group_link};
 
 /// Why a relay does not serve a group.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,17 +45,9 @@ pub(super) fn verify_group(
     link: &ContactShortLink,
     retrieved: RetrievedLinkData,
 ) -> Result<VerifiedGroupLink, GroupRefusal> {
-    let mut verification = LinkVerification::start(link.clone());
-    verification.fetched([Ok(retrieved)]);
-    let others = verification.to_fetch();
-    verification.fetched(others.iter().map(|_| Err("relays do not look at each other".to_owned())));
-    let verification = verification.finish();
-    let failed = |check: &&Check| check.result == CheckResult::Failed;
-    let detail = match verification.checks.iter().find(failed) {
-        Some(check) => format!("{}: {}", check.name, check.detail.as_deref().unwrap_or_default()),
-        None => "nothing was read".to_owned(),
-    };
-    verification.verified.ok_or_else(|| GroupRefusal::bad_profile(detail))
+    verify_group_link(link.clone(), retrieved).map_err(|Check { name, detail, .. }| {
+        GroupRefusal::bad_profile(format!("{name}: {}", detail.unwrap_or_default()))
+    })
 }
 
 /// Whether the relay serves the group to which it was invited.

@@ -52,6 +52,8 @@ pub(super) struct RelayLink {
 pub(super) enum LinkState {
     /// It is to be created from these bytes.
     Planned(Box<LinkPlan>),
+    /// The service ended before it was known whether it was created. Nobody can delete what was not: it is created first.
+    Abandoned(Box<LinkPlan>),
     /// Members can find it.
     Created,
     /// It is to be deleted, if it exists.
@@ -104,7 +106,7 @@ impl RelayLink {
         &self,
     ) -> Option<Result<(PreparedContactLink, LinkData, ServerWithPassword), RestoreError>> {
         match &self.state {
-            LinkState::Planned(plan) => Some(plan.restore(&self.link.key)),
+            LinkState::Planned(plan) | LinkState::Abandoned(plan) => Some(plan.restore(&self.link.key)),
             _ => None,
         }
     }
@@ -113,15 +115,21 @@ impl RelayLink {
         matches!(self.state, LinkState::Planned(_))
     }
 
+    pub(super) fn is_abandoned(&self) -> bool {
+        matches!(self.state, LinkState::Abandoned(_))
+    }
+
     pub(super) fn is_deleting(&self) -> bool {
         matches!(self.state, LinkState::Deleting)
     }
 
     /// Whoever serves the group no more is not to be found. What is planned may have been created already.
     pub(super) fn delete(&mut self) {
-        if !matches!(self.state, LinkState::Deleted) {
-            self.state = LinkState::Deleting;
-        }
+        self.state = match std::mem::replace(&mut self.state, LinkState::Deleting) {
+            LinkState::Planned(plan) | LinkState::Abandoned(plan) => LinkState::Abandoned(plan),
+            LinkState::Created | LinkState::Deleting => LinkState::Deleting,
+            LinkState::Deleted => LinkState::Deleted,
+        };
     }
 }
 

@@ -175,6 +175,9 @@ impl Relay {
 impl Service {
     /// What a new invitation waits for.
     pub(super) fn work_task(&self, settings: &super::RelaySettings) -> Option<TaskId> {
+        if self.link.as_ref().is_some_and(RelayLink::is_abandoned) {
+            return Some(TaskId::CreateLink(self.id));
+        }
         let created = self.link.as_ref().map(RelayLink::is_planned);
         match (&self.status, &self.group, created) {
             (Status::Invited, None, _) => Some(TaskId::ReadGroupLink(self.id)),
@@ -288,6 +291,9 @@ impl Service {
     }
 
     fn link_created(&mut self, outcome: Outcome, context: &mut Context<'_, '_>) {
+        if self.link.as_ref().is_some_and(RelayLink::is_abandoned) {
+            return self.abandoned_link_created(&outcome, context);
+        }
         let Some(link) = self.link.as_mut().filter(|link| link.is_planned()) else { return };
         if self.status != Status::Invited {
             return;
@@ -303,6 +309,16 @@ impl Service {
                 self.try_later("create relay link", context);
             }
             Outcome::NoLink | Outcome::LinkData(_) | Outcome::Verdict(_) => {}
+        }
+    }
+
+    /// Now it can be deleted; or it is given up, and was hardly ever created.
+    fn abandoned_link_created(&mut self, outcome: &Outcome, context: &mut Context<'_, '_>) {
+        self.work = self.work.failed(context.env.now);
+        if (*outcome == Outcome::Done || self.work.is_expired(context.env.now))
+            && let Some(link) = &mut self.link
+        {
+            link.state = LinkState::Deleting;
         }
     }
 

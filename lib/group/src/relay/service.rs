@@ -569,7 +569,7 @@ impl Service {
 
     /// Whether nothing of it is left to be done.
     pub(super) fn is_over(&self) -> bool {
-        let undeleted = |link: &RelayLink| link.is_planned() || link.is_deleting();
+        let undeleted = |link: &RelayLink| link.is_planned() || link.is_abandoned() || link.is_deleting();
         !self.status.is_current() && self.owners.is_empty() && !self.link.as_ref().is_some_and(undeleted)
     }
 

@@ -19,7 +19,6 @@ use super::roster::Progress;
 use super::service::{Context, OwnerConnection, Service, capabilities};
 use super::status::{Inactivity, Status};
 use super::task::Outcome;
-use super::watch::Freshness;
 use crate::body::{Batch, single};
 use crate::chunk::Chunk;
 use crate::element::{AuthoredMessage, Element};
@@ -29,6 +28,7 @@ use crate::event::{
 use crate::extension::Extension;
 use crate::identity::MemberId;
 use crate::keys::Asserted;
+use crate::link_history::Freshness;
 use crate::message_id::MessageId;
 use crate::profile::GroupProfile;
 use crate::verification::{AcceptedMessage, Recipient};

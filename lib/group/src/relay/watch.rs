@@ -1,26 +1,18 @@
-//! Monitoring: whether the group link lists the relay, and whether what its server returns is current.
-//!
-//! Link data says nothing about its age, and a server may return old data for as long as the signature holds. But every
-//! time owners write it they encrypt it under a fresh nonce: encrypted data that was seen before, and was then followed
-//! by other data, is a replay.
+//! Monitoring: when the relay looks at the group link again, and what it saw there before.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
 use agent::time::{Env, Time};
-use crypto::{hash, random};
+use crypto::random;
 use serde::{Deserialize, Serialize};
 
 use super::record::{moment, moment_option};
 use super::work::Work;
+use crate::link_history::{Freshness, LinkHistory};
 
-/// How many former states of link data are remembered.
-const REMEMBERED: usize = 64;
 /// While an owner waits for the relay to find itself.
 const NOTIFIED_INTERVAL: Duration = Duration::from_secs(30);
-
-type Digest = [u8; 32];
 
 /// What monitoring knows of a group link.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,47 +20,30 @@ pub(super) struct Watch {
     /// When to look next.
     #[serde(with = "moment")]
     pub(super) next: Time,
-    /// Of the last data that was no replay.
-    current: Option<Digest>,
-    /// Of data before that, oldest first.
-    superseded: VecDeque<Digest>,
+    #[serde(flatten)]
+    seen: LinkHistory,
     /// Since when the server says that there is no such link.
     #[serde(default, with = "moment_option", skip_serializing_if = "Option::is_none")]
     pub(super) missing_since: Option<Time>,
     retry: Option<Work>,
 }
 
-/// What the link data is, compared with what was seen before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freshness {
-    /// The same as last time, or never seen.
-    Current,
-    /// Old data: the server, or somebody between, holds back what owners wrote later.
-    Replayed,
-}
-
 impl Watch {
     /// Begins with the data that was read when the group was admitted.
     pub(super) fn new(first: &RetrievedLinkData, now: Time) -> Self {
-        let current = Some(digest(first));
-        Watch { next: now, current, superseded: VecDeque::new(), missing_since: None, retry: None }
+        let mut seen = LinkHistory::default();
+        seen.believed(first);
+        Watch { next: now, seen, missing_since: None, retry: None }
     }
 
     /// Compares what a server returned with what it returned before.
     pub(super) fn freshness(&self, data: &RetrievedLinkData) -> Freshness {
-        if self.superseded.contains(&digest(data)) { Freshness::Replayed } else { Freshness::Current }
+        self.seen.freshness(data)
     }
 
     /// Takes data that was believed; whether it is new.
     pub(super) fn believed(&mut self, data: &RetrievedLinkData) -> bool {
-        let digest = digest(data);
-        let new = self.current != Some(digest);
-        if new {
-            self.superseded.extend(self.current.replace(digest));
-            while self.superseded.len() > REMEMBERED {
-                self.superseded.pop_front();
-            }
-        }
+        let new = self.seen.believed(data);
         self.missing_since = None;
         self.retry = None;
         new
@@ -98,8 +73,4 @@ impl Watch {
     pub(super) fn missing(&mut self, now: Time) -> Duration {
         now.since(*self.missing_since.get_or_insert(now))
     }
-}
-
-fn digest(data: &RetrievedLinkData) -> Digest {
-    hash::sha256(&data.data.user)
 }

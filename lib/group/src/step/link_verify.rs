@@ -222,6 +222,22 @@ impl LinkVerification {
     }
 }
 
+/// Checks a group link alone. The relay links that it lists are not read. Answers with the first check that failed.
+pub fn verify_group_link(link: ContactShortLink, retrieved: RetrievedLinkData) -> Result<VerifiedGroupLink, Check> {
+    let mut verification = LinkVerification::start(link);
+    verification.fetched([Ok(retrieved)]);
+    let relays = verification.to_fetch();
+    verification.fetched(relays.iter().map(|_| Err("not read".to_owned())));
+    let Verification { checks, verified } = verification.finish();
+    let failed = checks.into_iter().find(|check| check.result == CheckResult::Failed);
+    verified.ok_or_else(|| failed.unwrap_or_else(|| nothing_found(None)))
+}
+
+/// A failure without a reason: there is always one.
+fn nothing_found(relay: Option<String>) -> Check {
+    Check { name: CheckName::Retrieved, relay, result: CheckResult::Failed, detail: None }
+}
+
 /// Checks one relay link that the group link need not list yet. Answers with the first check that failed.
 pub fn verify_relay_link(
     link: ContactShortLink,
@@ -235,10 +251,7 @@ pub fn verify_relay_link(
     match (relay, failed) {
         (Some(relay), None) => Ok(relay),
         (_, Some(failed)) => Err(failed),
-        // No relay without a failure: there is always a reason.
-        (None, None) => {
-            Err(Check { name: CheckName::Retrieved, relay: Some(text), result: CheckResult::Failed, detail: None })
-        }
+        (None, None) => Err(nothing_found(Some(text))),
     }
 }
 

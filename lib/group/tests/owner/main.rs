@@ -10,4 +10,5 @@ mod properties;
 mod publishing;
 mod recovery;
 mod removal;
+mod speaking;
 mod support;

@@ -159,6 +159,28 @@ fn chat_36_an_owner_whose_answer_was_on_its_way_when_the_relay_left_is_told() {
 }
 
 #[test]
+fn chat_49_a_link_that_may_have_been_created_when_the_relay_left_is_deleted() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.can_create = false;
+    bench.invite(owner.invitation("relay-member-id1"));
+    bench.run();
+    let group = GroupSelector::Link(owner.short_link());
+    bench.step(|relay, env| relay.leave(&group, env).unwrap());
+    bench.run();
+    bench.restart();
+    bench.run();
+    let link = ConnectionName::Link(bench.relay.services().next().unwrap().id());
+    assert!(!bench.deleted().contains(&link), "nobody knows whether there is something to delete");
+    bench.can_create = true;
+    bench.pass(hours(1));
+    assert_eq!(bench.created().len(), 1);
+    assert!(bench.deleted().contains(&link));
+    assert_eq!(bench.last_rejected(), Some(RejectionReason::RejoinRejected));
+}
+
+#[test]
 fn everything_is_in_the_log() {
     let mut bench = Bench::new();
     let mut owner = Owner::new("Walks");

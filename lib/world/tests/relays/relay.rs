@@ -421,7 +421,7 @@ impl Relay {
         let looked = self.looks(&id, &outcome);
         self.machine.finish(&id, outcome, &mut turn.env());
         if let Some((service, data)) = looked {
-            self.judge_look(service, data);
+            self.judge_look(service, &data);
         }
     }
 
@@ -437,7 +437,7 @@ impl Relay {
     }
 
     /// Data that was seen before, and was followed by other data, says nothing about the relay.
-    fn judge_look(&mut self, id: ServiceId, data: Box<RetrievedLinkData>) {
+    fn judge_look(&mut self, id: ServiceId, data: &RetrievedLinkData) {
         let seen = self.seen.entry(id).or_default();
         let bytes = data.data.user.clone();
         let is_replay = seen.last() != Some(&bytes) && seen.contains(&bytes);
@@ -445,12 +445,14 @@ impl Relay {
             seen.push(bytes);
         }
         let Some(service) = self.machine.service(id) else { return };
-        let absent = *service.status() == Status::Inactive(Inactivity::Absent);
+        if *service.status() != Status::Inactive(Inactivity::Absent) {
+            return;
+        }
         let lists_it = data.read(&self.part.group_link).is_ok_and(|read| {
             service.relay_link().is_some_and(|own| read.user().relays().iter().any(|link| link.same_link(own)))
         });
-        if absent && (is_replay || lists_it) {
-            self.part.ledger.fault(format!("{id} of relay {} is misled by old link data", self.part.number));
+        if is_replay || lists_it {
+            self.part.ledger.fault(format!("service {id} of relay {} is misled by old link data", self.part.number));
         }
     }
 

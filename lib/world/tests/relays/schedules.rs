@@ -23,7 +23,7 @@ const SAMPLE: u64 = 60;
 const MAX_HAPPENINGS: u64 = 200_000;
 
 /// What happens in every sample that is worth something.
-const EXPECTED: [&str; 14] = [
+const EXPECTED: [&str; 15] = [
     "crashes after a command",
     "crashes after a commit",
     "crashes before a commit",
@@ -36,6 +36,7 @@ const EXPECTED: [&str; 14] = [
     "relays that ended",
     "relays that serve the group",
     "repeated SENDs",
+    "replays that relays noticed",
     "requests of strangers",
     "server crashes",
 ];
@@ -75,9 +76,10 @@ impl Schedule {
         }
         self.until(plan.chaos.until.after(Duration::from_secs(10)));
         self.stage.servers.clone().into_iter().for_each(|server| self.stage.world.server(server).stop_lying());
-        self.until_after(2 * HOUR);
+        self.until_after(HOUR);
         self.ask_stuck();
-        self.until_after(7 * HOUR);
+        // Longer than any relay waits for anything.
+        self.until_after(5 * HOUR);
         if self.stage.world.violation().is_none() {
             self.judge.look_at_end(&mut self.stage);
         }

@@ -183,7 +183,7 @@ fn settings(plan: &Plan, relay: &RelayPlan, servers: NonEmpty<ServerWithPassword
         ask_policy: relay.ask_policy,
         max_services: relay.max_services,
         check_interval: plan.check_interval,
-        listing_patience: 4 * HOUR,
+        listing_patience: 3 * HOUR,
         missing_patience: 2 * HOUR,
         cleanup_after: HOUR,
         ..RelaySettings::new(servers)
@@ -316,7 +316,7 @@ pub(crate) fn random_plan(dice: &mut Dice) -> Plan {
         mischief.sort_by_key(|(at, ..)| *at);
     }
     let lies = if dice.per_mille(300) { random_lies(dice, busy) } else { Vec::new() };
-    let check_interval = Duration::from_secs(60 * dice.pick(&[15, 60, 60]));
+    let check_interval = Duration::from_secs(60 * dice.pick(&[15, 60, 60, 60]));
     Plan { chaos, rules, relays, acts, bent: Bent::No, mischief, lies, check_interval }
 }
 

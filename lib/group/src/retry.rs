@@ -9,14 +9,14 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// A task that failed and will be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Retry {
-    pub(super) at: Time,
+pub(crate) struct Retry {
+    pub(crate) at: Time,
     delay: Duration,
 }
 
 impl Retry {
     /// The next try after a failure: 5 seconds later, then twice as late each time, up to 10 minutes.
-    pub(super) fn after(before: Option<Retry>, now: Time) -> Self {
+    pub(crate) fn after(before: Option<Retry>, now: Time) -> Self {
         let delay = before.map_or(FIRST, |before| before.delay.saturating_mul(2).min(LONGEST));
         Retry { at: now.after(delay), delay }
     }

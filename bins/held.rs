@@ -1,7 +1,7 @@
-//! A group in a state file, as the agent wants its connections kept.
+//! What an owner or a member knows of a group, in a state file, as the agent wants connections kept.
 //!
-//! Every commit replaces the whole file: what the owner knows and the records of all connections. So what is said to a
-//! relay, and that it was said, become durable together. The lock is held for the whole run: two runs that advance the
+//! Every commit replaces the whole file: what is known and the records of all connections. So what is said to a relay,
+//! and that it was said, become durable together. The lock is held for the whole run: two runs that advance the
 //! same ratchets would use keys twice.
 
 use std::future::Future;
@@ -9,53 +9,112 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent::connection::RecordKey;
 use agent::connection::keep::{Batch, ConnectionId, Keep, Record, Revision};
-use cli::{Error, State};
+use cli::{Document, Error, State};
 use codec::{Decode as _, Encode as _};
-use group::document::{ConnectionRecords, GroupDocument};
+use group::document::{ConnectionRecords, GroupDocument, MemberDocument};
+use group::membership::Membership;
 use group::owner::{ConnectionName, GroupOwner};
 use tokio::sync::watch;
 
-use crate::documents::Group;
+use crate::documents::{Group, Member};
 
-/// The group of a state file. Clones are the same.
-#[derive(Clone)]
-pub struct GroupKeep(Arc<Shared>);
+/// What stands in a state file together with the records of its connections.
+pub trait Held: Send + 'static {
+    /// How it stands there.
+    type Document: Document;
 
-struct Shared {
+    /// The records.
+    fn connections(&self) -> &ConnectionRecords;
+
+    /// The records, to be changed.
+    fn connections_mut(&mut self) -> &mut ConnectionRecords;
+
+    /// The whole.
+    fn document(&self) -> Self::Document;
+}
+
+impl Held for GroupOwner {
+    type Document = Group;
+
+    fn connections(&self) -> &ConnectionRecords {
+        self.connections()
+    }
+
+    fn connections_mut(&mut self) -> &mut ConnectionRecords {
+        self.connections_mut()
+    }
+
+    fn document(&self) -> Group {
+        Group(GroupDocument::from(self))
+    }
+}
+
+impl Held for Membership {
+    type Document = Member;
+
+    fn connections(&self) -> &ConnectionRecords {
+        self.connections()
+    }
+
+    fn connections_mut(&mut self) -> &mut ConnectionRecords {
+        self.connections_mut()
+    }
+
+    fn document(&self) -> Member {
+        Member(MemberDocument::from(self))
+    }
+}
+
+/// What a state file holds. Clones are the same.
+pub struct HeldKeep<H>(Arc<Shared<H>>);
+
+/// A group as its owner keeps it.
+pub type GroupKeep = HeldKeep<GroupOwner>;
+
+/// A group as a member keeps it.
+pub type MemberKeep = HeldKeep<Membership>;
+
+impl<H> Clone for HeldKeep<H> {
+    fn clone(&self) -> Self {
+        HeldKeep(self.0.clone())
+    }
+}
+
+struct Shared<H> {
     state: State,
-    content: Mutex<Content>,
+    content: Mutex<Content<H>>,
     /// The last revision that is in the file. Held while it is written, so that one write follows another.
     written: Mutex<u64>,
     /// The same, for those who wait.
     told: watch::Sender<u64>,
 }
 
-struct Content {
-    owner: GroupOwner,
+struct Content<H> {
+    held: H,
     /// Counts the changes of this run.
     revision: u64,
     /// A write failed: nothing is built upon what was not written.
     failure: Option<Error>,
 }
 
-impl GroupKeep {
-    /// The group that was read from the file.
-    pub fn new(owner: GroupOwner, state: State) -> Self {
-        let content = Mutex::new(Content { owner, revision: 0, failure: None });
+impl<H: Held> HeldKeep<H> {
+    /// What was read from the file, or is to be written there.
+    pub fn new(held: H, state: State) -> Self {
+        let content = Mutex::new(Content { held, revision: 0, failure: None });
         let (written, told) = (Mutex::new(0), watch::Sender::new(0));
-        GroupKeep(Arc::new(Shared { state, content, written, told }))
+        HeldKeep(Arc::new(Shared { state, content, written, told }))
     }
 
-    /// Looks at what the owner knows.
-    pub fn look<T>(&self, look: impl FnOnce(&GroupOwner) -> T) -> T {
-        look(&self.0.content().owner)
+    /// Looks at what is known.
+    pub fn look<T>(&self, look: impl FnOnce(&H) -> T) -> T {
+        look(&self.0.content().held)
     }
 
-    /// Changes what the owner knows. It is in the file after the next commit, or [`save`](Self::save).
-    pub fn change<T>(&self, change: impl FnOnce(&mut GroupOwner) -> T) -> T {
+    /// Changes what is known. It is in the file after the next commit, or [`save`](Self::save).
+    pub fn change<T>(&self, change: impl FnOnce(&mut H) -> T) -> T {
         let mut content = self.0.content();
         content.revision = content.revision.saturating_add(1);
-        change(&mut content.owner)
+        change(&mut content.held)
     }
 
     /// Brings all changes into the file.
@@ -71,20 +130,20 @@ impl GroupKeep {
     }
 
     /// The document as it is.
-    pub fn document(&self) -> Group {
-        self.look(|owner| Group(GroupDocument::from(owner)))
+    pub fn document(&self) -> H::Document {
+        self.look(Held::document)
     }
 }
 
-impl Shared {
-    fn content(&self) -> MutexGuard<'_, Content> {
+impl<H: Held> Shared<H> {
+    fn content(&self) -> MutexGuard<'_, Content<H>> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn revise(&self, batch: Batch) -> u64 {
         let mut content = self.content();
         for (id, revision) in batch {
-            revise(content.owner.connections_mut(), &id.to_string(), revision);
+            revise(content.held.connections_mut(), &id.to_string(), revision);
         }
         content.revision = content.revision.saturating_add(1);
         content.revision
@@ -101,7 +160,7 @@ impl Shared {
             if *written >= revision {
                 return Ok(());
             }
-            (Group(GroupDocument::from(&content.owner)), content.revision)
+            (content.held.document(), content.revision)
         };
         match self.state.save(&document) {
             Ok(()) => {
@@ -133,7 +192,7 @@ pub fn id(name: &ConnectionName) -> Result<ConnectionId, Error> {
     ConnectionId::new(name.as_str().as_bytes()).ok_or_else(|| Error::bug("the name of a connection is too long"))
 }
 
-impl Keep for GroupKeep {
+impl<H: Held> Keep for HeldKeep<H> {
     type Error = Error;
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Error>> + Send + 'static {
@@ -143,14 +202,13 @@ impl Keep for GroupKeep {
     }
 
     fn load(&self, ids: Vec<ConnectionId>) -> impl Future<Output = Result<Vec<Vec<Record>>, Error>> + Send + 'static {
-        let records = self.look(|owner| ids.iter().map(|id| records(owner.connections(), id)).collect());
+        let records = self.look(|held| ids.iter().map(|id| records(held.connections(), id)).collect());
         std::future::ready(Ok(records))
     }
 
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, Error>> + Send + 'static {
-        let names = |owner: &GroupOwner| {
-            owner.connections().names().filter_map(|name| ConnectionId::new(name.as_bytes())).collect()
-        };
+        let names =
+            |held: &H| held.connections().names().filter_map(|name| ConnectionId::new(name.as_bytes())).collect();
         std::future::ready(Ok(self.look(names)))
     }
 }

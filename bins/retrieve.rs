@@ -1,16 +1,17 @@
-//! How `grp-link-verify` gets link data from servers.
+//! Link data from servers, for whoever verifies links.
 
 use agent::link_read::RetrievedLinkData;
 use cli::{Code, Context, Error, Step, Timeout};
 use group::step::link_verify::Fetch;
-use grp::Dialler;
 use net::client::ClientError;
 
+use crate::Dialler;
+
 /// Who acts, in the trace.
-pub(crate) const READER: &str = "reader";
+pub const READER: &str = "reader";
 
 /// Retrieves links at the same time, so that many dead relays take no longer than one.
-pub(crate) fn all(
+pub fn all(
     wanted: Vec<Fetch>,
     timeout: Timeout,
     ctx: &mut Context,
@@ -39,10 +40,10 @@ async fn one(wanted: Fetch, dialler: Dialler) -> Result<RetrievedLinkData, Error
     let content = client.get_link(&wanted.link_id).await;
     client.close().await;
     match content {
-        Ok(content) => Ok(grp::retrieved(content)),
+        Ok(content) => Ok(crate::retrieved(content)),
         Err(ClientError::Refused(smp::error::Error::Auth)) => {
             Err(Error::new(Code::NotFound, "the server has nothing under this link").at(server.first_host()))
         }
-        Err(error) => Err(grp::client_error(server, error)),
+        Err(error) => Err(crate::client_error(server, error)),
     }
 }

@@ -1,0 +1,105 @@
+//! `grp-recv`: prints what is said in a group, and what relays make of it.
+
+use std::process::ExitCode;
+
+use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
+use grp::documents::Member;
+use grp::taking_part::lines::GroupEvent;
+use grp::taking_part::messages::Messages;
+use grp::taking_part::work::{End, Reading, Work, lock, restored};
+
+const TOOL: Tool = Tool {
+    name: "grp-recv",
+    about: "Print what is said in a group",
+    description: "Takes what all relays of a group deliver, prints one line for each thing that happened, and ends when \
+        the servers have nothing left. With --count it waits until so many things were said; with --follow it goes on \
+        until it is stopped.\n\n\
+        Every message is printed once, from whichever relay brings it first. Signatures are checked before anything else; \
+        what must be signed and is not is refused. Copies that other relays bring are compared: \"confirmed\" if they say \
+        the same, \"different\" with the relays that disagree if they do not. A signed copy takes the place of one without \
+        signature; which of two unsigned copies is true, nobody can tell, and both are kept. What a relay does not bring \
+        for ten minutes after another one is \"missing\".\n\n\
+        Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
+        servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
+        none.\n\n\
+        On the way it does what else is due: it joins relays that the group link lists, and leaves those that it does not. \
+        Other commands on the same file have to wait for this one.",
+    keeps: &[Shape::of::<Member>()],
+    writes: &[Shape::of::<GroupEvent>()],
+    examples: &[
+        (
+            "Print the texts that have come",
+            "grp-recv --state walks.json | jq -r 'select(.happened == \"said\") | .text // empty'",
+        ),
+        ("Watch the relays", "grp-recv --state walks.json --follow | jq -c 'select(.happened == \"different\")'"),
+        ("Wait for one message", "grp-recv --state walks.json --count 1 --timeout 600"),
+    ],
+    exit: &[
+        (4, "another program receives from the queues now; a local file"),
+        (5, "fewer than --count messages came in time, or a server cannot be reached: try again"),
+    ],
+    see_also: &["grp-join", "grp-send"],
+    protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
+    ..Tool::NEW
+};
+
+#[derive(clap::Args)]
+struct Args {
+    #[command(flatten)]
+    kept: Kept,
+
+    /// Go on until stopped
+    #[arg(long, conflicts_with = "count")]
+    follow: bool,
+
+    /// Wait until N things were said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Take part in a group whose keys come from a seed
+    #[arg(long)]
+    allow_test: bool,
+
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+fn main() -> ExitCode {
+    cli::main(&TOOL, run)
+}
+
+fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
+    let state = lock(&args.kept, args.timeout, ctx)?;
+    let document: Member = state.load()?;
+    ctx.refuse_test(args.allow_test)?;
+    let (keep, run) = restored(document, state, &args.kept)?;
+    let messages = Messages::beside(&args.kept.state)?;
+    cli::block_on(async {
+        let mut work = Work::start(ctx, (&keep, &run), messages, Reading::Prints, args.timeout).await?;
+        let ended = receive(&args, &mut work).await;
+        work.close().await;
+        ended
+    })
+}
+
+async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
+    work.listen().await?;
+    let enough = |work: &Work<'_>| args.count.is_some_and(|count| work.said() >= count);
+    if args.follow {
+        return work.follow(|_| false).await;
+    }
+    let end = match args.count {
+        Some(_) => work.wait(enough).await?,
+        None => work.drain(|_| false).await?,
+    };
+    match end {
+        End::Reached => Ok(()),
+        End::TimedOut => {
+            let message = match args.count {
+                Some(count) => format!("{} of {count} messages came within {} s", work.said(), args.timeout.timeout),
+                None => format!("not every server has answered within {} s", args.timeout.timeout),
+            };
+            Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost"))
+        }
+    }
+}

@@ -1,0 +1,619 @@
+//! A run in which the member's tasks are done, and what relays deliver reaches the member, until a goal is reached.
+//!
+//! What relays deliver is acknowledged only by runs that print it, and only after it was printed. Others leave it where it
+//! is: the servers keep it for the next run.
+
+use std::collections::BTreeSet;
+use std::thread::sleep as pause;
+use std::time::Duration;
+
+use agent::connection::{
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, ReceivedMessage, SendOptions, Settings,
+    Where,
+};
+use agent::ratchet::Pq;
+use agent::short_link::ContactShortLink;
+use agent::time::{Env, Time};
+use cli::{Code, Context, Error, Kept, OrError as _, State, Step, Timeout};
+use codec::text::base64url_unpadded;
+use crypto::Random;
+use group::document::MemberDocument;
+use group::membership::{Event, MemberError, Membership, Outcome, Received, Task, TaskId};
+use group::owner::{ConnectionName, Outcome as LinkOutcome};
+use net::agent::{
+    Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
+};
+use net::tls::Connector;
+use smp::address::ServerAddress;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::lines::GroupEvent;
+use super::messages::{Line, Messages};
+use super::report::{MEMBER, Report};
+use crate::Dialler;
+use crate::connection::running::{Watch, clock, observer, options};
+use crate::documents::Member;
+use crate::held::{MemberKeep, id};
+use crate::owning::link_data;
+use crate::owning::work::{agent_error, allow, done, sleep};
+
+/// How often a run that waits for another one looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long to wait for what the servers have before they are asked again whether they still have it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How much of a hash names a run.
+const NAME: usize = 12;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With what was wanted.
+    Reached,
+    /// Nothing has happened for too long.
+    TimedOut,
+}
+
+/// What a run does with what relays deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing: it is left for another run.
+    Leaves,
+    /// Prints it, then acknowledges it.
+    Prints,
+    /// Does not even look whether there is something.
+    Looks,
+}
+
+/// A member at work.
+pub struct Work<'a> {
+    ctx: &'a mut Context,
+    keep: MemberKeep,
+    messages: Messages,
+    reading: Reading,
+    agent: Agent,
+    events: AgentEvents,
+    written: watch::Receiver<u64>,
+    network: JoinSet<(TaskId, LinkOutcome)>,
+    running: BTreeSet<TaskId>,
+    random: Box<dyn Random + Send>,
+    clock: Clock,
+    timeout: Timeout,
+    /// Connections from whose queues messages come.
+    subscribed: BTreeSet<String>,
+    /// When the user has waited long enough, unless something happens before.
+    patience: Instant,
+    report: Report,
+    said: u64,
+}
+
+/// The state file, which this run has to itself. Waits until an earlier run has ended.
+pub fn lock(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<State, Error> {
+    let began = std::time::Instant::now();
+    loop {
+        match ctx.state(&kept.state) {
+            Err(error) if error.code() == Code::StateBusy && began.elapsed() < timeout.duration() => pause(LOOK),
+            opened => return opened,
+        }
+    }
+}
+
+/// The membership in a file, and the name of the run.
+pub fn restored(document: Member, state: State, kept: &Kept) -> Result<(MemberKeep, String), Error> {
+    let run = name(&document)?;
+    let Member(document) = document;
+    let member = Membership::try_from(document).or_error_at(Code::FieldInvalid, kept.state.display())?;
+    Ok((MemberKeep::new(member, state), run))
+}
+
+/// The name of the first run of a membership.
+pub fn first_name(member: &Membership) -> Result<String, Error> {
+    name(&Member(MemberDocument::from(member)))
+}
+
+/// Runs on the same file follow from each other, and none of them repeats what another drew from a seed.
+fn name(Member(document): &Member) -> Result<String, Error> {
+    let bytes = serde_json::to_vec(document).or_error(Code::Bug)?;
+    let hash = crypto::hash::sha256(&bytes);
+    Ok(base64url_unpadded(hash.get(..NAME).unwrap_or(&hash)))
+}
+
+impl<'a> Work<'a> {
+    /// Begins with the membership as it is kept. `run` names the randomness of this run.
+    pub async fn start(
+        ctx: &'a mut Context,
+        (keep, run): (&MemberKeep, &str),
+        messages: Messages,
+        reading: Reading,
+        timeout: Timeout,
+    ) -> Result<Work<'a>, Error> {
+        let connector = Connector::new().or_error_at(Code::Bug, "TLS")?;
+        let watch = if reading == Reading::Looks { Watch::Send } else { Watch::Follow };
+        let options = options(timeout, watch, observer(ctx.trace(), MEMBER));
+        let (clock, random) = (clock(ctx.clock()), ctx.random(&format!("agent_{run}")));
+        let (agent, events) = Agent::start(keep.clone(), connector, options, random, clock.clone());
+        let mut work = Work {
+            random: ctx.random(&format!("member_{run}")),
+            ctx,
+            written: keep.written(),
+            keep: keep.clone(),
+            messages,
+            reading,
+            agent,
+            events,
+            network: JoinSet::new(),
+            running: BTreeSet::new(),
+            clock,
+            timeout,
+            subscribed: BTreeSet::new(),
+            patience: Instant::now() + timeout.duration(),
+            report: Report::default(),
+            said: 0,
+        };
+        for (_, outcome) in work.agent.load_all().await.map_err(agent_error)? {
+            outcome.map_err(agent_error)?;
+        }
+        work.keep.look(|member| work.report.show(work.ctx, member));
+        if reading == Reading::Prints {
+            let waiting = work.messages.waiting()?;
+            work.print(waiting).await?;
+        }
+        Ok(work)
+    }
+
+    /// The time.
+    fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// The membership.
+    pub fn keep(&self) -> &MemberKeep {
+        &self.keep
+    }
+
+    /// Where messages are kept.
+    pub fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    /// Everything else that the run has at hand.
+    pub fn context(&mut self) -> &mut Context {
+        self.ctx
+    }
+
+    /// How many things that somebody said were printed.
+    pub fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// Makes a step of the member, and brings it into the file before anything follows from it.
+    pub async fn step<T>(
+        &mut self,
+        step: impl FnOnce(&mut Membership, &mut Env<'_>) -> Result<T, MemberError>,
+    ) -> Result<Result<T, MemberError>, Error> {
+        let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
+        let made = self.keep.change(|member| step(member, &mut env));
+        self.keep.save().await?;
+        Ok(made)
+    }
+
+    /// Makes a step that tells something.
+    async fn tell(
+        &mut self,
+        step: impl FnOnce(&mut Membership, &mut Env<'_>) -> Result<Vec<Event>, MemberError>,
+    ) -> Result<(), Error> {
+        match self.step(step).await? {
+            Ok(events) => self.told(events).await,
+            // Of a connection that is given up, or of a task that is not wanted any more.
+            Err(MemberError::UnknownConnection(_)) => Ok(()),
+            Err(error) => Err(Error::bug(error)),
+        }
+    }
+
+    /// Passes on what the member was told.
+    pub async fn told(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        self.take(Received { events, changes: Vec::new() }).await
+    }
+
+    /// Makes durable what follows from something, and prints it.
+    async fn take(&mut self, received: Received) -> Result<(), Error> {
+        let Received { events, changes } = received;
+        let at = crate::now(self.ctx);
+        let mut lines = Vec::new();
+        for event in &events {
+            if matches!(event, Event::Status { .. } | Event::Heard(_)) {
+                self.be_patient();
+            }
+            self.keep.look(|member| self.report.tell(self.ctx, member, event));
+            let line = self.keep.look(|member| GroupEvent::of(event, member, at));
+            if let Some(line) = line.filter(|_| self.reading == Reading::Prints) {
+                lines.push(serde_json::to_string(&line).or_error(Code::Bug)?);
+            }
+        }
+        if changes.is_empty() && lines.is_empty() {
+            return Ok(());
+        }
+        let lines = self.messages.write(changes, lines).await?;
+        self.print(lines).await
+    }
+
+    async fn print(&mut self, lines: Vec<Line>) -> Result<(), Error> {
+        for Line { number, value } in lines {
+            let event: GroupEvent = serde_json::from_str(&value).or_error_at(Code::StoreFailed, "a line to print")?;
+            self.ctx.emit(&event)?;
+            if event.happened == super::lines::Happened::Said {
+                self.said = self.said.saturating_add(1);
+            }
+            self.messages.printed(number).await?;
+        }
+        Ok(())
+    }
+
+    fn be_patient(&mut self) {
+        self.patience = Instant::now() + self.timeout.duration();
+    }
+
+    /// Works until `goal` holds and nothing is left to do that needs nobody else, or until nothing has happened for too
+    /// long.
+    pub async fn until(&mut self, goal: impl Fn(&Membership) -> bool) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if self.keep.look(&goal) && self.is_quiet().await? {
+                return Ok(End::Reached);
+            }
+            if !self.next(Some(self.patience)).await? {
+                return Ok(End::TimedOut);
+            }
+        }
+    }
+
+    /// Works until the servers have nothing left for us, or `enough` says so.
+    pub async fn drain(&mut self, enough: impl Fn(&Self) -> bool) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if enough(self) || (self.is_drained().await? && self.is_quiet().await?) {
+                return Ok(End::Reached);
+            }
+            if Instant::now() >= self.patience {
+                return Ok(End::TimedOut);
+            }
+            self.next(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+    }
+
+    /// A run that listens: the group link is read, and what relays owe counts from now.
+    pub async fn listen(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        self.step(|member, _| {
+            member.open(now);
+            Ok(())
+        })
+        .await?
+        .map_err(Error::bug)
+    }
+
+    /// Works until `enough` says so, or until nothing has happened for too long.
+    pub async fn wait(&mut self, enough: impl Fn(&Self) -> bool) -> Result<End, Error> {
+        loop {
+            self.start_due().await?;
+            if enough(self) {
+                return Ok(End::Reached);
+            }
+            if !self.next(Some(self.patience)).await? {
+                return Ok(End::TimedOut);
+            }
+        }
+    }
+
+    /// Works for ever, or until `enough` says so.
+    pub async fn follow(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), Error> {
+        loop {
+            self.start_due().await?;
+            if enough(self) || self.keep.look(|member| member.ended().is_some() && !member.has_tasks()) {
+                return Ok(());
+            }
+            self.next(None).await?;
+        }
+    }
+
+    /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.
+    async fn is_quiet(&self) -> Result<bool, Error> {
+        if !self.network.is_empty() || self.keep.look(Membership::has_tasks) {
+            return Ok(false);
+        }
+        for name in self.connections() {
+            match self.agent.status(&id(&name)?).await {
+                Ok(status) if matches!(status.at, Where::Asked | Where::Connected) && status.unsent == 0 => {}
+                Ok(_) => return Ok(false),
+                Err(AgentError::Unknown(_)) => {}
+                Err(error) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn connections(&self) -> Vec<ConnectionName> {
+        self.keep.look(|member| member.connections().names().filter_map(ConnectionName::new).collect())
+    }
+
+    /// How many messages of ours the servers do not have, of one connection.
+    pub async fn unsent(&self, connection: &ConnectionName) -> Result<usize, Error> {
+        match self.agent.status(&id(connection)?).await {
+            Ok(status) => Ok(status.unsent),
+            Err(AgentError::Unknown(_)) => Ok(0),
+            Err(error) => Err(agent_error(error)),
+        }
+    }
+
+    /// Whether the servers have nothing left for us.
+    async fn is_drained(&self) -> Result<bool, Error> {
+        for name in self.connections() {
+            if !self.subscribed.contains(name.as_str()) {
+                return Ok(false);
+            }
+            match self.agent.look(&id(&name)?).await {
+                Ok(queue) if queue.size == 0 => {}
+                Ok(_) | Err(LookError::Unavailable(_) | LookError::Client(_)) => return Ok(false),
+                Err(LookError::Agent(AgentError::Unknown(_))) => {}
+                Err(LookError::Agent(error)) => return Err(agent_error(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for the next thing that happens. False if that takes too long.
+    async fn next(&mut self, until: Option<Instant>) -> Result<bool, Error> {
+        let wake = self.keep.look(Membership::next_due).map(|at| at.since((self.clock)()));
+        let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            biased;
+            event = self.events.next() => {
+                let event = event.ok_or_else(|| Error::bug("the agent has ended"))?;
+                self.agent_event(event).await?;
+            }
+            Some(job) = self.network.join_next() => {
+                let (task, outcome) = job.map_err(|_| Error::bug("a task ended early"))?;
+                self.running.remove(&task);
+                let outcome = of_link(outcome)?;
+                self.tell(|member, env| member.finish(&task, outcome, env)).await?;
+            }
+            _ = self.written.changed() => {}
+            () = sleep(wake) => {
+                let now = self.now();
+                let events = self.keep.change(|member| member.elapsed(now));
+                self.told(events).await?;
+            }
+            () = sleep(limit) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Begins what is due.
+    async fn start_due(&mut self) -> Result<(), Error> {
+        loop {
+            let now = self.now();
+            let running = &self.running;
+            let next = self.keep.look(|member| member.due(now).into_iter().find(|task| !running.contains(task)));
+            let Some(task) = next else { return Ok(()) };
+            match self.keep.look(|member| member.task(&task)).map_err(Error::bug)? {
+                Task::ReadLink(link) => {
+                    self.spawn_read(task.clone(), link);
+                    self.running.insert(task);
+                }
+                local => self.do_local(task, local).await?,
+            }
+        }
+    }
+
+    fn spawn_read(&mut self, task: TaskId, link: ContactShortLink) {
+        let dialler = Dialler::new(self.ctx, MEMBER, "link_read", self.timeout);
+        self.network.spawn(async move { (task, link_data::read(link, dialler).await) });
+    }
+
+    /// Does a task that is a step of a connection. Where possible, the step and the member's knowledge of it become
+    /// durable together.
+    async fn do_local(&mut self, task: TaskId, how: Task) -> Result<(), Error> {
+        match how {
+            Task::Open { connection, link, server, info } => {
+                let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
+                let outcome = self.open(&connection, JoinLink::Full(link), plan, info).await?;
+                self.tell(|member, env| member.finish(&task, outcome, env)).await
+            }
+            Task::Allow { connection, info } => {
+                self.talk(&task, &connection, move |connection, env| allow(connection, info, env)).await
+            }
+            Task::Send { connection, body } => {
+                let send = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    connection.send(&body, SendOptions::default(), env).map(drop)
+                };
+                self.talk(&task, &connection, send).await
+            }
+            Task::Delete { connection, delivery } => {
+                let delete = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    connection.delete(delivery, env);
+                    Ok(())
+                };
+                self.talk(&task, &connection, delete).await
+            }
+            Task::ReadLink(_) => Err(Error::bug("a task of the network")),
+        }
+    }
+
+    /// Opens a connection; one of this name is the one that is wanted.
+    async fn open(
+        &mut self,
+        name: &ConnectionName,
+        link: JoinLink,
+        plan: QueuePlan,
+        info: Vec<u8>,
+    ) -> Result<Outcome, Error> {
+        let settings = Settings { pq: Pq::Off, ..Settings::default() };
+        let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
+        let mut connection = Connection::open(link, &settings, &mut env);
+        if let Err(error) = connection.join(plan, info, &mut env) {
+            return Ok(Outcome::Refused(error.to_string()));
+        }
+        match self.agent.open(id(name)?, connection).await {
+            Ok(()) | Err(AgentError::Exists(_)) => Ok(Outcome::Done),
+            Err(error) => Err(agent_error(error)),
+        }
+    }
+
+    /// Makes a step of a connection and finishes the task with it.
+    async fn talk(
+        &mut self,
+        task: &TaskId,
+        name: &ConnectionName,
+        step: impl FnOnce(&mut Connection, &mut Env<'_>) -> Result<(), ConnectionError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (keep, finished) = (self.keep.clone(), task.clone());
+        let both = move |connection: &mut Connection, env: &mut Env<'_>| {
+            step(connection, env)?;
+            Ok::<_, ConnectionError>(keep.change(|member| member.finish(&finished, Outcome::Done, env)))
+        };
+        let reason = match self.agent.change(&id(name)?, both).await {
+            Ok(finished) => {
+                self.keep.save().await?;
+                return self.told(finished.map_err(Error::bug)?).await;
+            }
+            Err(ChangeError::Refused(error)) => error.to_string(),
+            Err(ChangeError::Agent(AgentError::Unknown(_))) => "there is no such connection any more".to_owned(),
+            Err(ChangeError::Agent(error)) => return Err(agent_error(error)),
+        };
+        self.tell(|member, env| member.finish(task, Outcome::Refused(reason), env)).await
+    }
+
+    async fn agent_event(&mut self, event: AgentEvent) -> Result<(), Error> {
+        match event {
+            AgentEvent::Connection(id, event) => match ConnectionName::new(&id.to_string()) {
+                Some(name) => self.connection_event(name, event).await,
+                None => Ok(()),
+            },
+            AgentEvent::Subscribed(id) => {
+                self.subscribed.insert(id.to_string());
+                Ok(())
+            }
+            AgentEvent::Keeping(Ok(())) => Ok(()),
+            AgentEvent::Unsubscribed(_, Unsubscribed::TakenOver) => {
+                Err(Error::new(Code::TakenOver, "another program receives from the group's queues now"))
+            }
+            AgentEvent::Unsubscribed(id, Unsubscribed::Refused(error)) => match ConnectionName::new(&id.to_string()) {
+                Some(name) => self.failed(&name, &format!("the server of our queue: {error}")).await,
+                None => Ok(()),
+            },
+            AgentEvent::Server(server, event) => {
+                self.server_event(&server, &event);
+                Ok(())
+            }
+            AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
+        }
+    }
+
+    async fn connection_event(&mut self, name: ConnectionName, event: ConnectionEvent) -> Result<(), Error> {
+        match event {
+            ConnectionEvent::Confirmed { info } => self.tell(|member, env| member.answered(&name, &info, env)).await,
+            ConnectionEvent::Connected { .. } => self.connected(&name).await,
+            ConnectionEvent::Message(message) if self.reading == Reading::Prints => self.deliver(&name, message).await,
+            ConnectionEvent::Receipts { id: receipt, .. } => {
+                let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+                    let _ = connection.acknowledge(&receipt, None, env);
+                    Ok::<_, Error>(())
+                };
+                done(self.agent.change(&id(&name)?, acknowledge).await)
+            }
+            ConnectionEvent::Stopped(fault) => self.failed(&name, &fault.to_string()).await,
+            ConnectionEvent::QueueLost => self.failed(&name, "the server has deleted our queue").await,
+            ConnectionEvent::NotSent { fault, .. } => {
+                let problem = format!("{name}: a message will not be sent: {fault}");
+                self.report.warn(self.ctx, Code::MessageNotSent, problem);
+                Ok(())
+            }
+            ConnectionEvent::Refused(fault) => {
+                let problem = format!("{name}: something that came was dropped: {fault}");
+                self.report.warn(self.ctx, Code::PeerMessageRefused, problem);
+                Ok(())
+            }
+            ConnectionEvent::QuotaExceeded { .. } => {
+                let problem = format!("{name}: the relay's queue is full; it will be tried again");
+                self.report.warn(self.ctx, Code::QueueFull, problem);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the member, and the connection that the member was told, at the same time.
+    async fn connected(&mut self, name: &ConnectionName) -> Result<(), Error> {
+        let (keep, told_name) = (self.keep.clone(), name.clone());
+        let both = move |connection: &mut Connection, env: &mut Env<'_>| {
+            let told = keep.change(|member| member.connected(&told_name, env));
+            connection.heard();
+            Ok::<_, Error>(told)
+        };
+        match self.agent.change(&id(name)?, both).await {
+            Ok(Ok(events)) => {
+                self.keep.save().await?;
+                self.told(events).await
+            }
+            Ok(Err(MemberError::UnknownConnection(_))) => self.keep.save().await,
+            Ok(Err(error)) => Err(Error::bug(error)),
+            Err(error) => done(Err(error)),
+        }
+    }
+
+    /// What a relay delivered: first it is known, then compared and printed, then acknowledged.
+    async fn deliver(&mut self, name: &ConnectionName, message: ReceivedMessage) -> Result<(), Error> {
+        let messages = self.messages.clone();
+        let received = self.step(|member, env| member.received(name, &message.body, &messages, env)).await?;
+        match received {
+            Ok(received) => self.take(received).await?,
+            Err(MemberError::UnknownConnection(_)) => {}
+            Err(MemberError::Records(error)) => return Err(Error::new(Code::StoreFailed, error)),
+            Err(error) => return Err(Error::bug(error)),
+        }
+        let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+            // It was acknowledged before, if there is nothing to acknowledge.
+            let _ = connection.acknowledge(&message.id, None, env);
+            Ok::<_, Error>(())
+        };
+        done(self.agent.change(&id(name)?, acknowledge).await)
+    }
+
+    async fn failed(&mut self, name: &ConnectionName, reason: &str) -> Result<(), Error> {
+        self.tell(|member, env| member.connection_failed(name, reason, env)).await
+    }
+
+    fn server_event(&mut self, server: &ServerAddress, event: &ServerEvent) {
+        let (outcome, note) = match event {
+            ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
+            ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
+            ServerEvent::ConnectFailed(error) => (crate::code(error.blame()).name(), error.to_string()),
+        };
+        let to = &server.to_string();
+        self.ctx.trace().step(Step { who: MEMBER, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
+        match event {
+            ServerEvent::ConnectFailed(error) => {
+                let problem = crate::connect_error(server, error);
+                self.report.warn(self.ctx, Code::ServerDown, format!("{problem}; it will be tried again"));
+            }
+            ServerEvent::Connected { .. } => self.report.forget(&server.first_host().to_string()),
+            ServerEvent::Disconnected(_) => {}
+        }
+    }
+
+    /// Ends in good order.
+    pub async fn close(self) {
+        self.agent.close().await;
+    }
+}
+
+/// What came of reading a link.
+fn of_link(outcome: LinkOutcome) -> Result<Outcome, Error> {
+    match outcome {
+        LinkOutcome::Retrieved(data) => Ok(Outcome::Retrieved(data)),
+        LinkOutcome::Unreachable(reason) => Ok(Outcome::Unreachable(reason)),
+        LinkOutcome::Refused(reason) => Ok(Outcome::Refused(reason)),
+        LinkOutcome::Done | LinkOutcome::Written(_) => Err(Error::bug("a link that was read has data")),
+    }
+}

@@ -1,0 +1,158 @@
+//! What is known of single members beside the roster: what relays say, and what members say about themselves.
+//!
+//! A relay's word makes nobody more than an author. The first key that somebody names for a member is pinned; it is worth
+//! as much as the relay that named it first, but no relay can exchange it later. With extension `mkey1` the key comes
+//! with the member's own signature, which at least shows that whoever holds it joined this group under this name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::unpadded_option;
+use crate::element::{AuthoredMessage, SignedMessage};
+use crate::event::{Event, Join};
+use crate::identity::{GroupId, MemberId, MemberPublicKey};
+use crate::keys::Asserted;
+use crate::member::{MemberInfo, MemberProfile, Role};
+use crate::text::shown;
+
+/// What is kept of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberRecord {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    key: Option<MemberPublicKey>,
+    /// The member itself signed that it joined with the key.
+    #[serde(default)]
+    proven: bool,
+    #[serde(default)]
+    standing: Standing,
+    #[serde(default)]
+    blocked: bool,
+}
+
+/// Whether a member is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// As far as we know.
+    #[default]
+    Present,
+    /// It left.
+    Left,
+    /// It was removed: nothing that is attributed to it counts.
+    Removed,
+}
+
+/// Somebody named another key for a member than the one that is pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OtherKey;
+
+/// What a member signed when it joined.
+pub(super) struct ProvenJoin<'a>(&'a Join);
+
+impl<'a> ProvenJoin<'a> {
+    /// Reads what a relay forwards as a member's own request: it must be signed with the key that it names, for this
+    /// group and member.
+    pub(super) fn verify(message: &'a AuthoredMessage, member: &MemberId, group: &GroupId) -> Option<Self> {
+        let AuthoredMessage::Signed(signed) = message else { return None };
+        let Event::Member(join) = &message.message().event else { return None };
+        is_own(signed, join, member, group).then_some(ProvenJoin(join))
+    }
+}
+
+fn is_own(signed: &SignedMessage, join: &Join, member: &MemberId, group: &GroupId) -> bool {
+    join.new_member_id == *member && signed.is_signed_by(group, member, &join.new_member_key)
+}
+
+impl MemberRecord {
+    /// The member's name, as far as it is known; nobody vouches for it.
+    pub fn name(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// The pinned key.
+    pub fn key(&self) -> Option<MemberPublicKey> {
+        self.key
+    }
+
+    /// Whether the member signed that it joined with the key.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Whether the member is still there.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Whether moderators blocked it.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// What a signature of the member is checked with, and what it may do, unless owners say otherwise.
+    pub(super) fn asserted(&self) -> Asserted {
+        Asserted { role: self.role.clone().unwrap_or(Role::Observer), key: self.key }
+    }
+
+    /// Whether anybody told of the member.
+    pub(super) fn is_known(&self) -> bool {
+        self.role.is_some()
+    }
+
+    /// A relay introduces the member. A role with rights is not believed, nor the key that comes with it.
+    pub(super) fn introduced(&mut self, info: &MemberInfo, is_in_roster: bool) -> Result<(), OtherKey> {
+        self.named(&info.profile);
+        if is_in_roster || info.member_role.is_privileged() {
+            self.role.get_or_insert(Role::Observer);
+            return Ok(());
+        }
+        if !self.is_known() {
+            self.role = Some(info.member_role.clone());
+        }
+        info.member_key.map_or(Ok(()), |key| self.pin(key))
+    }
+
+    /// The member's own request for admission.
+    pub(super) fn joined(&mut self, join: &ProvenJoin<'_>) -> Result<(), OtherKey> {
+        self.pin(join.0.new_member_key)?;
+        self.named(&join.0.profile);
+        self.role.get_or_insert(Role::Observer);
+        self.proven = true;
+        Ok(())
+    }
+
+    fn pin(&mut self, key: MemberPublicKey) -> Result<(), OtherKey> {
+        if *self.key.get_or_insert(key) == key { Ok(()) } else { Err(OtherKey) }
+    }
+
+    /// A name that came beside a message counts only until somebody says more.
+    pub(super) fn called(&mut self, name: &str) {
+        if self.name.is_empty() {
+            self.name = shown(name);
+        }
+    }
+
+    pub(super) fn named(&mut self, profile: &MemberProfile) {
+        if profile.check().is_ok() {
+            self.name = shown(&profile.display_name);
+        }
+    }
+
+    pub(super) fn set_role(&mut self, role: Role) {
+        self.role = Some(role);
+    }
+
+    pub(super) fn set_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
+    }
+
+    /// Who was removed does not become somebody who left.
+    pub(super) fn depart(&mut self, standing: Standing) {
+        if self.standing != Standing::Removed {
+            self.standing = standing;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What comes through connections, and what follows from it for relays.
+
+use agent::time::{Env, Time};
+
+use super::event::Event;
+use super::hear::{Step, names_in};
+use super::records::{Change, Page, Records};
+use super::relay::{RelayNumber, RelayRecord, Unsent};
+use super::status::{EndReason, GoneReason};
+use super::view::Demand;
+use super::{MemberError, Membership};
+use crate::body::{Batch, single};
+use crate::element::{AuthoredMessage, Element};
+use crate::event::{Event as ChatEvent, RosterRequest};
+use crate::message::Message;
+use crate::message_id::MessageId;
+use crate::owner::ConnectionName;
+use crate::version;
+
+/// What came of a body.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// What is told.
+    pub events: Vec<Event>,
+    /// Records to be written. They must be durable before the body is acknowledged.
+    pub changes: Vec<Change>,
+}
+
+impl Membership {
+    /// A message came through a connection. If records cannot be read, nothing has changed.
+    pub fn received(
+        &mut self,
+        connection: &ConnectionName,
+        body: &[u8],
+        records: &dyn Records,
+        env: &mut Env<'_>,
+    ) -> Result<Received, MemberError> {
+        let (number, _) = self.end_of(connection)?;
+        let Some(relay) = self.relay(number).filter(|record| record.is_connected()).and_then(|record| record.id())
+        else {
+            return Ok(Received::default());
+        };
+        let relay = relay.clone();
+        let batch = Batch::parse(body);
+        let names = batch.as_ref().map(names_in).unwrap_or_default();
+        let mut page = Page::load(records, names)?;
+        let mut step = Step::new(&relay, env.now, &mut page);
+        match batch {
+            Ok(batch) => {
+                self.note_versions(number, &batch);
+                self.view.hear(batch, &mut step);
+            }
+            Err(error) => self.view.malformed(&error.to_string(), &mut step),
+        }
+        let Step { mut events, demands, .. } = step;
+        for demand in demands {
+            self.meet(demand, number, env, &mut events)?;
+        }
+        Ok(Received { events, changes: page.into_changes() })
+    }
+
+    /// Every message that a relay writes itself says what its program speaks.
+    fn note_versions(&mut self, number: RelayNumber, batch: &Batch) {
+        let own = batch.elements().filter_map(|element| match element {
+            Element::Message(authored) => Some(authored.message().versions),
+            Element::Forward(_) | Element::Chunk(_) => None,
+        });
+        let known = self.record_mut(number).ok().and_then(RelayRecord::known_mut);
+        if let (Some(versions), Some(relay)) = (own.last(), known) {
+            relay.versions = Some(versions);
+        }
+    }
+
+    fn meet(
+        &mut self,
+        demand: Demand,
+        from: RelayNumber,
+        env: &mut Env<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), MemberError> {
+        match demand {
+            Demand::ReadGroupLink => self.link.look_now(env.now),
+            Demand::Part(id, why) => {
+                let number = self.relay_with_id(&id).map(RelayRecord::number);
+                number.into_iter().for_each(|number| self.part_with(number, why.clone(), events));
+                self.look_if_alone(env);
+            }
+            Demand::End(why) => self.end(why, None, events),
+            Demand::RequestRoster(request) => self.request_roster(from, request)?,
+        }
+        Ok(())
+    }
+
+    /// The membership is over: nothing but the last word is said, and all connections go.
+    fn end(&mut self, why: EndReason, last_word: Option<(MessageId, Vec<u8>)>, events: &mut Vec<Event>) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some(why);
+        for record in &mut self.relays {
+            let last = last_word.clone().map(|(message, body)| {
+                let number = self.next_unsent;
+                self.next_unsent = number.saturating_add(1);
+                Unsent { number, message: Some(message), body }
+            });
+            let id = record.id().cloned();
+            record.part(GoneReason::Over, last, events);
+            if let Some(id) = id {
+                self.view.part_relay(&id);
+            }
+        }
+        self.retries.clear();
+        events.push(Event::Ended(why));
+    }
+
+    /// Leaves the group: all relays are told, with a signature.
+    pub fn leave(&mut self, env: &mut Env<'_>) -> Result<Vec<Event>, MemberError> {
+        self.check_not_over()?;
+        let message = Message::named(ChatEvent::GroupLeave, env.random);
+        let id = message.id.clone();
+        let body = single(AuthoredMessage::from(self.signer().sign(message)))?;
+        let mut events = Vec::new();
+        self.end(EndReason::Left, id.map(|id| (id, body)), &mut events);
+        Ok(events)
+    }
+
+    /// Asks a relay for the roster, once for each gap.
+    fn request_roster(&mut self, number: RelayNumber, request: RosterRequest) -> Result<(), MemberError> {
+        let newest = self.view.roster.version().map(|version| version.number());
+        let body = single(Message::unnamed(ChatEvent::GroupRosterRequest(request)))?;
+        let unsent = self.next_unsent;
+        let Ok(record) = self.record_mut(number) else { return Ok(()) };
+        let serves = record.versions().is_some_and(|versions| versions.max() >= version::ROSTER);
+        if !serves || record.asked_roster == newest || !record.is_connected() {
+            return Ok(());
+        }
+        record.asked_roster = newest;
+        record.unsent.push_back(Unsent { number: unsent, message: None, body });
+        self.next_unsent = unsent.saturating_add(1);
+        Ok(())
+    }
+
+    /// Time has passed. Call it when [`Membership::next_due`] says so.
+    pub fn elapsed(&mut self, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.view.elapsed(now, &mut events);
+        events
+    }
+}

@@ -1,0 +1,177 @@
+//! What is kept of single messages and members: too many to be held in memory, and each is needed only when something
+//! comes that is about it.
+//!
+//! ```text
+//! body ── names of records ──▶ Page::load ──▶ a step looks at the page and changes it ──▶ changes, to be made durable
+//! ```
+//!
+//! A step reads all that it needs before it changes anything, so that a store that fails leaves nothing half done.
+
+use std::collections::BTreeMap;
+
+use codec::{Decode, Encode, Malformed, Reader, Write};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::comparison::MessageRecord;
+use super::error::RecordError;
+use super::people::MemberRecord;
+use crate::identity::MemberId;
+use crate::message_id::MessageId;
+
+/// The version of every record.
+const VERSION: u64 = 1;
+
+/// The name of a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKey {
+    /// A message, and all copies of it that relays delivered.
+    Message(MessageId),
+    /// A member, as far as relays told of it.
+    Member(MemberId),
+}
+
+impl Encode for RecordKey {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            RecordKey::Message(id) => {
+                out.put(b"M");
+                out.put_short(id.as_bytes());
+            }
+            RecordKey::Member(id) => {
+                out.put(b"P");
+                out.put_short(id.as_bytes());
+            }
+        }
+    }
+}
+
+impl Decode for RecordKey {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let unnamed = Malformed::BadValue("name of a record");
+        match reader.u8()? {
+            b'M' => MessageId::from_bytes(reader.short()?).map(RecordKey::Message).ok_or(unnamed),
+            b'P' => MemberId::from_bytes(reader.short()?).map(RecordKey::Member).ok_or(unnamed),
+            _ => Err(unnamed),
+        }
+    }
+}
+
+/// Where records are kept.
+pub trait Records {
+    /// A record, if there is one of this name.
+    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError>;
+}
+
+/// A record to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which record.
+    pub key: RecordKey,
+    /// What it holds from now on.
+    pub value: Vec<u8>,
+}
+
+/// The records that a step may look at.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    messages: BTreeMap<MessageId, Entry<MessageRecord>>,
+    members: BTreeMap<MemberId, Entry<MemberRecord>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry<T> {
+    value: T,
+    changed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u64,
+    #[serde(flatten)]
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+impl Page {
+    /// Reads records. Those that do not exist are empty.
+    pub(super) fn load(records: &dyn Records, keys: impl IntoIterator<Item = RecordKey>) -> Result<Self, RecordError> {
+        let mut page = Page::default();
+        for key in keys {
+            match &key {
+                RecordKey::Message(id) if !page.messages.contains_key(id) => {
+                    page.messages.insert(id.clone(), entry(records, &key)?);
+                }
+                RecordKey::Member(id) if !page.members.contains_key(id) => {
+                    page.members.insert(id.clone(), entry(records, &key)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(page)
+    }
+
+    /// A message, if it was loaded.
+    pub(super) fn message(&self, id: &MessageId) -> Option<&MessageRecord> {
+        self.messages.get(id).map(|entry| &entry.value)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn message_mut(&mut self, id: &MessageId) -> Option<&mut MessageRecord> {
+        self.messages.get_mut(id).map(Entry::change)
+    }
+
+    /// A member, if it was loaded.
+    pub(super) fn member(&self, id: &MemberId) -> Option<&MemberRecord> {
+        self.members.get(id).map(|entry| &entry.value)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn member_mut(&mut self, id: &MemberId) -> Option<&mut MemberRecord> {
+        self.members.get_mut(id).map(Entry::change)
+    }
+
+    /// A message that is new here.
+    pub(super) fn add_message(&mut self, id: MessageId, value: MessageRecord) {
+        self.messages.insert(id, Entry { value, changed: true });
+    }
+
+    /// What the step changed.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let messages = self.messages.into_iter().filter(|(_, entry)| entry.changed);
+        let members = self.members.into_iter().filter(|(_, entry)| entry.changed);
+        let messages = messages.map(|(id, entry)| Change { key: RecordKey::Message(id), value: write(&entry.value) });
+        let members = members.map(|(id, entry)| Change { key: RecordKey::Member(id), value: write(&entry.value) });
+        messages.chain(members).collect()
+    }
+}
+
+impl<T> Entry<T> {
+    fn change(&mut self) -> &mut T {
+        self.changed = true;
+        &mut self.value
+    }
+}
+
+fn entry<T: DeserializeOwned + Default>(records: &dyn Records, key: &RecordKey) -> Result<Entry<T>, RecordError> {
+    let value = records.read(key)?.map(|bytes| read(key, &bytes)).transpose()?;
+    Ok(Entry { value: value.unwrap_or_default(), changed: false })
+}
+
+fn write<T: Serialize>(value: &T) -> Vec<u8> {
+    crate::json::to_vec(&Versioned { v: VERSION, value })
+}
+
+/// Reads what a record holds.
+pub(super) fn read<T: DeserializeOwned>(key: &RecordKey, bytes: &[u8]) -> Result<T, RecordError> {
+    let malformed = |_| RecordError::Malformed(key.clone());
+    match serde_json::from_slice(bytes).map_err(malformed)? {
+        Version { v: VERSION } => {}
+        Version { v } => return Err(RecordError::Version(key.clone(), v)),
+    }
+    serde_json::from_slice::<Versioned<T>>(bytes).map(|versioned| versioned.value).map_err(malformed)
+}

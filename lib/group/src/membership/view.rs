@@ -1,0 +1,220 @@
+//! What a member knows of its group, whoever told it.
+
+use std::collections::BTreeMap;
+
+use agent::short_link::ContactShortLink;
+use agent::time::Time;
+
+use super::event::Event;
+use super::health::{Awaited, Health, Waiting};
+use super::people::MemberRecord;
+use super::status::{EndReason, GoneReason};
+use crate::event::RosterRequest;
+use crate::identity::{GroupId, MemberId, MemberKey, RelayPublicKey};
+use crate::keys::{Author, LinkKeys};
+use crate::member::Role;
+use crate::message_id::MessageId;
+use crate::preferences::Preferences;
+use crate::profile::{GroupProfile, GroupType};
+use crate::roster::Roster;
+use crate::roster_transfer::RosterTransfer;
+use crate::step::link_verify::{VerifiedGroupLink, VerifiedOwner};
+use crate::verification::Recipient;
+
+/// The group as its link describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownGroup {
+    /// The link through which it was joined.
+    pub link: ContactShortLink,
+    /// Its name.
+    pub group_id: GroupId,
+    /// Channel or group.
+    pub group_type: GroupType,
+    /// Who may sign for it.
+    pub owners: Vec<VerifiedOwner>,
+    /// What it says about itself.
+    pub profile: GroupProfile,
+    /// Members and owners, if the link says how many.
+    pub member_count: Option<u64>,
+}
+
+impl From<&VerifiedGroupLink> for KnownGroup {
+    fn from(link: &VerifiedGroupLink) -> Self {
+        KnownGroup {
+            link: link.link().clone(),
+            group_id: link.group_id(),
+            group_type: link.group_type().clone(),
+            owners: link.owners().to_vec(),
+            profile: link.profile().clone(),
+            member_count: link.member_count(),
+        }
+    }
+}
+
+/// Who the member is in this group, and in no other.
+#[derive(Debug, Clone)]
+pub(crate) struct Me {
+    pub(crate) id: MemberId,
+    pub(crate) key: MemberKey,
+    /// As relays say; owners may say more.
+    pub(crate) role: Role,
+}
+
+/// What comes from one relay.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Source {
+    pub(super) health: Health,
+    /// The roster that is on its way.
+    pub(super) transfer: Option<RosterTransfer>,
+    /// Since when it delivers.
+    pub(super) since: Option<Time>,
+}
+
+/// What a member knows of its group.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(super) me: Me,
+    pub(super) group: KnownGroup,
+    pub(super) roster: Roster,
+    /// Owners, and the relays of `sources`.
+    pub(super) links: LinkKeys,
+    relays: BTreeMap<MemberId, RelayPublicKey>,
+    pub(super) sources: BTreeMap<MemberId, Source>,
+    pub(super) awaited: Awaited,
+    /// When this run began to listen.
+    pub(super) opened: Time,
+}
+
+/// What follows from what was heard, beside what is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Something is said to be new; what the group link says is true.
+    ReadGroupLink,
+    /// A relay is gone.
+    Part(MemberId, GoneReason),
+    /// The membership is over.
+    End(EndReason),
+    /// Versions of the roster are missing: the relay that forwards later ones may have them.
+    RequestRoster(RosterRequest),
+}
+
+impl View {
+    pub(super) fn new(me: Me, group: KnownGroup, opened: Time) -> Self {
+        let mut view = View {
+            me,
+            group,
+            roster: Roster::default(),
+            links: LinkKeys::default(),
+            relays: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            awaited: Awaited::default(),
+            opened,
+        };
+        view.learn_links();
+        view
+    }
+
+    /// What an owner knows, as far as it matters for what it says.
+    pub(crate) fn of_owner(me: Me, group: KnownGroup, roster: Roster, now: Time) -> Self {
+        View { roster, ..View::new(me, group, now) }
+    }
+
+    fn learn_links(&mut self) {
+        let owners = self.group.owners.iter().map(|owner| (owner.id.clone(), owner.key));
+        let relays = self.relays.iter().map(|(id, key)| (id.clone(), *key));
+        self.links = LinkKeys::new(owners, relays);
+    }
+
+    /// The group link says something else than before.
+    pub(super) fn set_group(&mut self, group: KnownGroup) {
+        self.group = group;
+        self.learn_links();
+    }
+
+    /// A relay whose relay link passed every check.
+    pub(super) fn add_relay(&mut self, id: &MemberId, key: RelayPublicKey) {
+        self.relays.insert(id.clone(), key);
+        self.sources.entry(id.clone()).or_default();
+        self.learn_links();
+    }
+
+    /// Nothing is expected from a relay any more. How well it delivered is remembered.
+    pub(super) fn part_relay(&mut self, id: &MemberId) {
+        self.relays.remove(id);
+        if let Some(source) = self.sources.get_mut(id) {
+            source.since = None;
+            source.transfer = None;
+        }
+        self.awaited.forget(id);
+        self.learn_links();
+    }
+
+    /// Forgets a relay.
+    pub(super) fn forget_relay(&mut self, id: &MemberId) {
+        self.sources.remove(id);
+    }
+
+    /// A relay delivers from now on.
+    pub(super) fn relay_connected(&mut self, id: &MemberId, now: Time) {
+        if let Some(source) = self.sources.get_mut(id) {
+            source.since = Some(now);
+        }
+    }
+
+    /// What the member may do.
+    pub(super) fn role(&self) -> Role {
+        self.author(&self.me.id, &MemberRecord::default()).role().max(&self.me.role).clone()
+    }
+
+    /// What is known about the author of something.
+    pub(super) fn author(&self, id: &MemberId, record: &MemberRecord) -> Author {
+        self.links.author(id, &self.roster, record.asserted())
+    }
+
+    pub(super) fn recipient(&self) -> Recipient {
+        Recipient { group: self.group.group_id, role: self.role() }
+    }
+
+    pub(super) fn preferences(&self) -> Preferences<'_> {
+        Preferences::of(self.group.profile.group_preferences.as_ref())
+    }
+
+    /// The relays that are to deliver what was sent at a time, in Unix seconds, besides the one that did.
+    pub(super) fn expected(&self, sent_at: i64, but: &MemberId) -> Vec<MemberId> {
+        let sent = |since: Time| i64::try_from(since.millis() / 1000).is_ok_and(|since| since <= sent_at);
+        let delivering = self.sources.iter().filter(|(_, source)| source.since.is_some_and(sent));
+        delivering.map(|(id, _)| id).filter(|id| *id != but).cloned().collect()
+    }
+
+    /// Waits for other relays to deliver a message.
+    pub(super) fn wait(&mut self, message: &MessageId, relays: Vec<MemberId>, now: Time, events: &mut Vec<Event>) {
+        let waiting = Waiting { message: message.clone(), since: now, relays };
+        let given_up = self.awaited.wait(waiting);
+        given_up.into_iter().for_each(|waiting| self.missing(waiting, events));
+    }
+
+    fn missing(&mut self, waiting: Waiting, events: &mut Vec<Event>) {
+        for relay in waiting.relays {
+            if let Some(source) = self.sources.get_mut(&relay) {
+                source.health.missing = source.health.missing.saturating_add(1);
+            }
+            events.push(Event::Missing { message: waiting.message.clone(), relay });
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn elapsed(&mut self, now: Time, events: &mut Vec<Event>) {
+        for waiting in self.awaited.give_up(self.opened, now) {
+            self.missing(waiting, events);
+        }
+    }
+
+    pub(super) fn health_mut(&mut self, relay: &MemberId) -> &mut Health {
+        &mut self.sources.entry(relay.clone()).or_default().health
+    }
+}
+
+/// The time in Unix seconds.
+pub(super) fn seconds(time: Time) -> i64 {
+    i64::try_from(time.millis() / 1000).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,69 @@
+//! What an owner says to the group. Relays pass it on to the members.
+
+use agent::time::Env;
+
+use super::outgoing::{Say, owe};
+use super::{GroupOwner, OwnerError, RelayRecord};
+use crate::identity::{MemberId, MemberKey};
+use crate::member::Role;
+use crate::membership::{Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with};
+use crate::message_id::MessageId;
+use crate::profile::GroupType;
+use crate::step::link_verify::VerifiedOwner;
+
+/// How many things may wait for one relay.
+const MAX_OWED: usize = 1000;
+
+/// What was said to the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// The message, and those that carry the rest of it.
+    pub messages: Vec<MessageId>,
+    /// The relays that are to get it; see [`Event::Sent`](super::Event::Sent).
+    pub relays: Vec<MemberId>,
+    /// It is said as the group, but the signature tells which owner said it.
+    pub reveals_owner: bool,
+    /// Records to be written.
+    pub changes: Vec<Change>,
+}
+
+impl GroupOwner {
+    /// Says something to the group through all relays that can be talked to. If it cannot be said, nothing has changed.
+    pub fn say(&mut self, speech: &Speech, records: &dyn Records, env: &mut Env<'_>) -> Result<Announced, OwnerError> {
+        let relays: Vec<MemberId> =
+            self.relays.iter().filter(|record| record.is_connected()).map(|record| record.id.clone()).collect();
+        if relays.is_empty() {
+            return Err(MemberError::NotConnected.into());
+        }
+        let is_full = |record: &RelayRecord| record.is_connected() && record.owed.len() >= MAX_OWED;
+        if self.relays.iter().any(is_full) {
+            return Err(MemberError::TooManyUnsent(MAX_OWED).into());
+        }
+        let (composed, changes) = compose_with(&self.view(env), speech, records, env)?;
+        for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
+            for Composed { id, body } in &composed {
+                owe(&mut record.owed, id.clone(), Say::Content(body.clone()));
+            }
+        }
+        let messages = composed.into_iter().map(|composed| composed.id).collect();
+        let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
+        Ok(Announced { messages, relays, reveals_owner, changes })
+    }
+
+    /// The group as its owner sees it when it speaks.
+    fn view(&self, env: &Env<'_>) -> View {
+        let group = self.link.group();
+        let (owner, profile) = (&group.owner, group.contents().profile.clone());
+        let me = Me { id: owner.owner_id.clone(), key: MemberKey::from(&owner.owner_key), role: Role::Owner };
+        let group_type = profile.public_group.as_ref().map(|public_group| public_group.group_type.clone());
+        let known = KnownGroup {
+            link: group.short_link().clone(),
+            group_id: group.group_id(),
+            group_type: group_type.unwrap_or(GroupType::Channel),
+            owners: vec![VerifiedOwner { id: owner.owner_id.clone(), key: owner.owner_key.public() }],
+            profile,
+            member_count: Some(group.contents().member_count),
+        };
+        View::of_owner(me, known, self.roster.clone(), env.now)
+    }
+}
