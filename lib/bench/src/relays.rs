@@ -16,6 +16,7 @@ use net::SharedRandom;
 use net::agent::AgentOptions;
 use net::tls::Connector;
 use relay::config::Config;
+use relay::observe::Observer;
 use relay::service::RelayService;
 use relay::store::RelayStore;
 use smp::address::ServerWithPassword;
@@ -67,10 +68,10 @@ pub(crate) fn config(server: ServerWithPassword, lines: Option<mpsc::Sender<Stri
         settings,
         agent: AgentOptions::default(),
         policy: None,
+        observer: Observer::none(),
         events: lines,
         log_kept: Duration::from_secs(86_400),
         drain_timeout: Duration::from_secs(5),
-        observer: relay::observe::Observer::none(),
     }
 }
 

@@ -19,8 +19,8 @@ use super::status::{Rejection, Status};
 use super::task::TaskId;
 use super::work::Work;
 
-/// Looks at group links that are considered for those that may be run.
-const CONSIDERED: usize = 1_024;
+/// Looks at group links that are considered for those that may be run: this is done whenever anything happens.
+const CONSIDERED: usize = 512;
 
 /// Where a server is: whoever is there may go by many keys.
 type Place = (Host, u16);
@@ -34,7 +34,7 @@ struct Shares<'a> {
     stuck: &'a Stuck,
     most: usize,
     now: Time,
-    taken: BTreeMap<Place, usize>,
+    taken: BTreeMap<(&'a Host, u16), usize>,
 }
 
 fn place(server: &ServerAddress) -> Place {
@@ -61,16 +61,16 @@ impl Stuck {
     }
 }
 
-impl Shares<'_> {
+impl<'a> Shares<'a> {
     /// Whether one more read may be under way there.
-    fn take(&mut self, server: &ServerAddress) -> bool {
-        let place = place(server);
-        let most = match self.stuck.0.get(&place) {
+    fn take(&mut self, server: &'a ServerAddress) -> bool {
+        let stuck = if self.stuck.0.is_empty() { None } else { self.stuck.0.get(&place(server)) };
+        let most = match stuck {
             Some(work) if work.next > self.now => 0,
             Some(_) => 1,
             None => self.most,
         };
-        let taken = self.taken.entry(place).or_default();
+        let taken = self.taken.entry((server.first_host(), server.port_or_default())).or_default();
         if *taken >= most {
             return false;
         }
@@ -83,7 +83,7 @@ impl Relay {
     /// Tasks that are to be run now, as far as they are not under way. New invitations come in the order in which they
     /// are to be worked on, and only so many at a time.
     pub fn due(&self, now: Time) -> Vec<TaskId> {
-        self.choose(now, self.index.due(now), self.index.checks(now).collect())
+        self.choose(now, self.index.due(now), self.index.checks(now))
     }
 
     /// When there will be tasks or [`Relay::elapsed`] is to be called, if nothing happens before.
@@ -103,7 +103,7 @@ impl Relay {
         let moments = of_services.chain(checks.iter().map(|(check, _)| *check)).chain(self.moments_of_others());
         let next = moments.filter(|time| *time > now).min();
         let checks = checks.into_iter().filter(|(check, _)| *check <= now).map(|(_, id)| id);
-        (self.choose(now, self.services.keys().copied(), checks.collect()), next)
+        (self.choose(now, self.services.keys().copied(), checks), next)
     }
 
     fn moments_of_others(&self) -> impl Iterator<Item = Time> {
@@ -111,7 +111,12 @@ impl Relay {
         of_tests.chain(self.retries.values().map(|retry| retry.next)).chain(self.stuck.moments())
     }
 
-    fn choose(&self, now: Time, ids: impl IntoIterator<Item = ServiceId>, checks: Vec<ServiceId>) -> Vec<TaskId> {
+    fn choose(
+        &self,
+        now: Time,
+        ids: impl IntoIterator<Item = ServiceId>,
+        checks: impl Iterator<Item = ServiceId>,
+    ) -> Vec<TaskId> {
         let (mut waiting, mut tasks) = (Vec::new(), Vec::new());
         for service in ids.into_iter().filter_map(|id| self.services.get(&id)) {
             waiting.extend(service.work_due(&self.settings, now).map(|(work, task)| (work.order(), task, service)));
@@ -122,9 +127,10 @@ impl Relay {
         let made = waiting.iter().map(|(_, task, _)| *task).filter(|task| !reads(task));
         tasks.extend(made.take(self.settings.workers));
         let mut shares = self.shares(&self.stuck, now);
-        let mut may_read = |service: &Service| shares.take(&service.invitation.group_link.server);
-        let read = waiting.iter().filter(|(_, task, service)| reads(task) && may_read(service));
-        tasks.extend(read.map(|(_, task, _)| *task).take(self.settings.workers));
+        let to_read = waiting.iter().filter(|(_, task, _)| reads(task));
+        let servers = to_read.map(|(_, task, service)| (*task, &service.invitation.group_link.server));
+        let read = servers.filter_map(|(task, server)| shares.take(server).then_some(task));
+        tasks.extend(read.take(self.settings.workers));
         tasks.extend(self.chosen_checks(now, checks));
         tasks.extend(self.tests.iter().filter_map(|(request, test)| {
             let connection = ConnectionName::Test(*request);
@@ -138,16 +144,16 @@ impl Relay {
         tasks
     }
 
-    fn chosen_checks(&self, now: Time, checks: Vec<ServiceId>) -> Vec<TaskId> {
+    fn chosen_checks(&self, now: Time, checks: impl Iterator<Item = ServiceId>) -> Vec<TaskId> {
         let nobody = Stuck::default();
         let mut shares = self.shares(&nobody, now);
-        let mut may_read = |service: &&Service| shares.take(&service.invitation.group_link.server);
-        let considered = checks.into_iter().take(CONSIDERED).filter_map(|id| self.services.get(&id));
-        let chosen = considered.filter(|service| may_read(service)).map(|service| TaskId::CheckLink(service.id));
+        let considered = checks.take(CONSIDERED).filter_map(|id| self.services.get(&id));
+        let servers = considered.map(|service| (service.id, &service.invitation.group_link.server));
+        let chosen = servers.filter_map(|(id, server)| shares.take(server).then_some(TaskId::CheckLink(id)));
         chosen.take(self.settings.max_checks).collect()
     }
 
-    fn shares<'a>(&self, stuck: &'a Stuck, now: Time) -> Shares<'a> {
+    fn shares<'a>(&'a self, stuck: &'a Stuck, now: Time) -> Shares<'a> {
         Shares { stuck, most: self.settings.max_reads_per_server, now, taken: BTreeMap::new() }
     }
 
