@@ -72,7 +72,6 @@ pub(crate) fn config(server: ServerWithPassword, lines: Option<mpsc::Sender<Stri
         events: lines,
         log_kept: Duration::from_secs(86_400),
         drain_timeout: Duration::from_secs(5),
-        observer: relay::observe::Observer::none(),
     }
 }
 

@@ -186,11 +186,19 @@ impl SteadyClient {
 
     /// The client of the current connection. Waits for one as long as connecting may take.
     pub async fn client(&self) -> Result<Client, Unavailable> {
+        self.client_when(|status| !matches!(status, Status::Connecting | Status::Failing(_))).await
+    }
+
+    /// The same, but waits no longer once a try has failed.
+    pub async fn client_unless_failing(&self) -> Result<Client, Unavailable> {
+        self.client_when(|status| !matches!(status, Status::Connecting)).await
+    }
+
+    async fn client_when(&self, settled: impl Fn(&Status) -> bool) -> Result<Client, Unavailable> {
         let mut status = self.0.status.clone();
         let usable = |status: &Status| match status {
             Status::Connected(client) => !client.is_closed(),
-            Status::Closed => true,
-            Status::Connecting | Status::Failing(_) => false,
+            other => settled(other),
         };
         let _ = tokio::time::timeout(self.0.patience, status.wait_for(usable)).await;
         let status = status.borrow().clone();

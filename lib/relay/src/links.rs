@@ -50,7 +50,8 @@ impl Links {
 
     /// What stands behind a link.
     pub async fn read(&self, server: &ServerAddress, link: &LinkId) -> Outcome {
-        let content = match self.client(server).client().await {
+        // Strangers name servers: one that cannot be reached is not waited for.
+        let content = match self.client(server).client_unless_failing().await {
             Ok(client) => client.observed_by(self.observer(server)).get_link(link).await,
             Err(error) => return unavailable(&error),
         };

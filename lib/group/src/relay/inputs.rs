@@ -261,9 +261,10 @@ impl Service {
         self.listed_until(settings).into_iter().chain(silent).chain(forgotten)
     }
 
-    /// How long the service waits to be listed, or to find out what the group link says.
+    /// How long the service waits to be listed, or for whatever comes before: to find out what the group link says, or for
+    /// an owner who can be answered.
     fn listed_until(&self, settings: &RelaySettings) -> Option<Time> {
-        let waits = self.status == Status::Invited || self.status.is_serving() && self.status != Status::Active;
+        let waits = self.status.is_current() && self.status != Status::Active;
         waits.then(|| self.since.after(settings.listing_patience))
     }
 

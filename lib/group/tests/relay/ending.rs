@@ -181,6 +181,28 @@ fn chat_49_a_link_that_may_have_been_created_when_the_relay_left_is_deleted() {
 }
 
 #[test]
+fn chat_50_a_relay_whose_owner_is_gone_before_it_is_answered_does_not_wait_for_ever() {
+    let mut bench = Bench::new();
+    let owner = Owner::new("Walks");
+    bench.serve(&owner);
+    bench.invite(owner.invitation("relay-member-id1"));
+    let connection = loop {
+        match bench.relay.due(bench.now).first().copied() {
+            Some(TaskId::Answer(connection)) => break connection,
+            Some(task) => bench.run_task(&task),
+            None => panic!("it is never answered"),
+        }
+    };
+    bench.step(|relay, env| relay.connection_lost(&connection, env));
+    bench.run();
+    let service = bench.relay.services().next().unwrap().id();
+    assert_eq!(bench.status(service), Status::LinkCreated);
+    bench.pass(bench.settings.listing_patience + hours(1));
+    assert_eq!(bench.status(service), Status::Inactive(Inactivity::NeverListed));
+    assert!(bench.deleted().contains(&ConnectionName::Link(service)));
+}
+
+#[test]
 fn everything_is_in_the_log() {
     let mut bench = Bench::new();
     let mut owner = Owner::new("Walks");

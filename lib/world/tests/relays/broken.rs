@@ -11,7 +11,7 @@ use crate::schedules::Schedule;
 use crate::stage::{Plan, calm_plan};
 
 /// How many schedules are tried to find out that something is broken.
-const SAMPLE: u64 = 8;
+const SAMPLE: u64 = 6;
 
 /// What is found in a calm schedule.
 fn found(alter: impl FnOnce(&mut Plan)) -> Option<String> {

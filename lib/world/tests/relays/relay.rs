@@ -47,6 +47,8 @@ pub(crate) struct Part {
     pub(crate) settings: RelaySettings,
     pub(crate) verdict: Verdict,
     pub(crate) lie: Lie,
+    /// Until then it changes what stands behind its links, if it does.
+    pub(crate) lies_until: Time,
     /// How long it takes over each thing, in milliseconds.
     pub(crate) pace: RangeInclusive<u64>,
     pub(crate) orders: Vec<(Time, Order)>,
@@ -256,7 +258,8 @@ impl Relay {
             self.timer = next;
             next.into_iter().for_each(|at| turn.wake_after(at.since(turn.now()), 0));
         }
-        if self.part.lie == Lie::Changing && !self.todo.values().any(|todo| matches!(todo, Todo::Alter(_))) {
+        let changes = self.part.lie == Lie::Changing && turn.now() < self.part.lies_until;
+        if changes && !self.todo.values().any(|todo| matches!(todo, Todo::Alter(_))) {
             let bad = turn.dice().coin();
             self.then(turn, Todo::Alter(bad));
         }

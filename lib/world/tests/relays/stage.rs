@@ -123,7 +123,7 @@ impl Stage {
         for (number, of_relay) in plan.relays.iter().enumerate() {
             let at = of_relay.servers.iter().map(|server| with_password(&world, servers[*server])).collect();
             let settings = settings(&plan, of_relay, NonEmpty::new(at).expect("a server"));
-            let part = relay_part(number, of_relay, settings, &group_link, &ledger, &mut random);
+            let part = relay_part(number, of_relay, (settings, plan.chaos.until), &group_link, &ledger, &mut random);
             let host = world.add_host(&format!("relay {number}"), Actor::Relay(Relay::new(part)));
             addresses.push(world.act(host, |relay, turn| relay.relay().open_address(turn)).expect("a calm beginning"));
             relays.push(host);
@@ -193,7 +193,7 @@ fn settings(plan: &Plan, relay: &RelayPlan, servers: NonEmpty<ServerWithPassword
 fn relay_part(
     number: usize,
     plan: &RelayPlan,
-    settings: RelaySettings,
+    (settings, lies_until): (RelaySettings, Time),
     group_link: &ContactShortLink,
     ledger: &Ledger,
     random: &mut SeededRandom,
@@ -212,6 +212,7 @@ fn relay_part(
         settings,
         verdict: plan.verdict.clone(),
         lie: plan.lie,
+        lies_until,
         pace: plan.pace.clone(),
         orders: plan.orders.clone(),
         group_link: group_link.clone(),
