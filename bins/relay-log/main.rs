@@ -9,15 +9,15 @@ use relay::control::{Order, OrderCommand};
 const TOOL: Tool = Tool {
     name: "relay-log",
     about: "Print what happened with groups on a relay",
-    description: "Asks a running relay for its log: one line for every invitation, status, connection, roster, look at \
-        the group link and failure, in the order of services and their lines. Nothing that people wrote is in it.",
+    description: "Asks a running relay for its log: one line for every invitation, status, connection, roster, member that \
+        comes or goes, look at the group link and failure, in the order of services and their lines. Nothing that people wrote is in it.",
     writes: &[Shape::of::<LogLine>()],
     examples: &[
         ("When a group became active", "relay-log 3 | jq 'select(.status == \"active\") | .at'"),
         ("Everything", "relay-log > relay.jsonl"),
     ],
     json: "\"event\" is one of invited, repeated, group_read, status, refused, link_planned, connection, said, ignored, \
-        roster, checked, replayed, retry, failed and admission; more may come.",
+        roster, member, checked, replayed, retry, failed and admission; more may come.",
     see_also: &["relay-serve", "relay-status", "relay-leave", "relay-allow", "relay-suspend"],
     ..Tool::NEW
 };

@@ -64,6 +64,10 @@ struct GroupArgs {
     #[arg(long, value_name = "PROGRAM")]
     policy: Option<PathBuf>,
 
+    /// Ask that program about everybody who wants to join, too
+    #[arg(long, requires = "policy", hide_short_help = true)]
+    policy_members: bool,
+
     /// Give that program so long; without an answer the question is asked again
     #[arg(long, value_name = "SECS", default_value = "10", hide_short_help = true)]
     policy_timeout: Seconds,
@@ -71,6 +75,10 @@ struct GroupArgs {
     /// Serve these kinds of groups, joined by commas
     #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "channel,group", hide_short_help = true)]
     group_types: Vec<String>,
+
+    /// Admit at most so many members to each group
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, hide_short_help = true)]
+    max_members: u64,
 
     /// Serve at most so many groups
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -126,6 +134,8 @@ impl Args {
             max_services: groups.max_groups,
             max_unlisted: groups.max_unlisted,
             ask_policy: groups.policy.is_some(),
+            ask_about_members: groups.policy_members,
+            max_members: groups.max_members,
             admit_unlisted: !groups.hold_members,
             web_domain: groups.web_domain.clone(),
             check_interval: self.times.check_every.0.max(Duration::from_secs(1)),

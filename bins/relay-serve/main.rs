@@ -37,7 +37,9 @@ const TOOL: Tool = Tool {
         of an hour: whoever is no longer listed there serves the group no more.\n\n\
         The first start makes the relay's key and its address, which is what owners need. Whatever was answered is on \
         disk before; a relay that is killed goes on where it was.\n\n\
-        Members are not served yet: their requests wait.",
+        Members are admitted through that link. Whoever joins is told who the owners and moderators are, and what was \
+        said lately if the group wants that; from then on everything that is said reaches it once, also if its queue is \
+        full for a while or the relay is killed.",
     keeps: &[Shape::of::<RelayIdentityDocument>()],
     writes: &[Shape::of::<Listening>(), Shape::of::<LogLine>()],
     examples: &[
@@ -51,7 +53,8 @@ const TOOL: Tool = Tool {
     json: "The policy program reads objects with \"id\", \"type\":\"invitation\", \"service\", \"group_id\", \
         \"group_link\", \"group_type\", \"name\", \"full_name\", \"description\", \"member_count\", \"owners\", \"owner\" \
         and \"relay_member_id\", one per line, and answers each with {\"id\":…,\"action\":\"accept\"} or \
-        {\"id\":…,\"action\":\"refuse\",\"reason\":\"…\"}.",
+        {\"id\":…,\"action\":\"refuse\",\"reason\":\"…\"}. About members they have \"type\":\"member\", \"service\", \
+        \"group_id\", \"member_id\" and \"name\".",
     see_also: &["smp-serve", "relay-leave", "relay-allow", "relay-suspend", "relay-status", "relay-log"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     server: true,

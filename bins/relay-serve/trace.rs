@@ -109,6 +109,7 @@ fn logged(trace: &Trace, entry: &LogEntry) {
         | LogEvent::Replayed
         | LogEvent::Retry { .. }
         | LogEvent::Failed { .. }
+        | LogEvent::Member { .. }
         | LogEvent::Admission { .. } => {}
     }
 }

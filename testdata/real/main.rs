@@ -11,6 +11,7 @@ mod crash;
 mod full;
 mod hostile;
 mod lifecycle;
+mod members;
 mod relays;
 mod server;
 mod unlinkable;

@@ -62,7 +62,7 @@ impl Relay {
 }
 
 /// Creates a group whose document is in `file`.
-async fn create_group(world: &World, file: &str) {
+pub(crate) async fn create_group(world: &World, file: &str) {
     let keys = world.attempt(world.command("grp-keygen"), "", None).await.unwrap().stdout;
     let line = format!("grp-link-create --server {} --name Walks --out {file}", world.address());
     let created = world.attempt(world.command(&line), &String::from_utf8(keys).unwrap(), None).await.unwrap();

@@ -154,7 +154,10 @@ fn stored(file: &Path) -> (View, Vec<Vec<u8>>) {
                     }
                     RecordKey::Relay | RecordKey::Test(_) => None,
                 },
-                "relay_log" => Some(ServiceId(integer(&row[0]))),
+                "relay_log" | "relay_hall" | "relay_member" | "relay_persona" | "relay_request" => {
+                    Some(ServiceId(integer(&row[0])))
+                }
+                "relay_message" => Some(ServiceId(integer(&row[1]))),
                 "relay_profile" => None,
                 other => panic!("a table that nobody has looked at: {other}"),
             };

@@ -38,9 +38,10 @@
 //!
 //! # Members
 //!
-//! A relay link is a contact address of its own. Requests that members send there wait in the agent, which keeps them:
-//! nothing here accepts them yet, and so nobody is told that it is in a group in which nobody forwards. What members are
-//! to be told when a service ends is kept as its [`farewell`](Service::farewell).
+//! A relay link is a contact address of its own. Members ask there, and there may be a hundred thousand of them: they are
+//! no part of the machine's state, but rows that [`members`] reads and changes, with a [`view`](Relay::view) of the group.
+//! The caller hands over what events tell for them: what owners say, which owners are connected, other rosters, and the
+//! end of a service with its [`farewell`](Service::farewell).
 
 mod address;
 mod check;
@@ -73,7 +74,7 @@ pub use self::check::GroupRefusal;
 pub use self::event::{Dismissal, Event};
 pub use self::group::{ServedGroup, ServedOwner};
 pub use self::invitation::Invitation;
-pub use self::journal::{LogEntry, LogEvent};
+pub use self::journal::{LogEntry, LogEvent, MemberChange};
 pub use self::name::{ConnectionName, ServiceId};
 pub use self::operator::{CommandError, GroupSelector};
 pub use self::record::{Change, LoadError, RecordKey};

@@ -35,7 +35,7 @@ pub(crate) enum Ran {
 }
 
 /// The agent's name for a connection of the relay.
-#[allow(clippy::expect_used, reason = "names are text of 6 to 46 bytes, and 1 to 64 are allowed")]
+#[allow(clippy::expect_used, reason = "names are text of 6 to 54 bytes, and 1 to 64 are allowed")]
 pub(crate) fn connection_id(name: &ConnectionName) -> ConnectionId {
     ConnectionId::new(name.to_string().as_bytes()).expect("a name of a connection")
 }

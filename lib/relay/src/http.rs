@@ -19,7 +19,8 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use group::relay::{GroupSelector, Relay, Service, Status};
+use group::relay::members::{Hall, Lane};
+use group::relay::{GroupSelector, Relay, Service, ServiceId, Status};
 use tokio::net::TcpListener;
 
 use crate::format::{escaped, moment};
@@ -39,6 +40,8 @@ pub struct Page {
     pub(crate) under_way: usize,
     /// Requests of members that wait.
     pub(crate) joins: usize,
+    /// Of each service: members that are connected, owners among them, and messages that are not with everybody yet.
+    halls: BTreeMap<u64, (u64, u64)>,
     rows: Vec<Standing>,
     now: Time,
 }
@@ -56,7 +59,28 @@ impl Page {
         let mut services: Vec<&Service> = relay.services().collect();
         services.reverse();
         let rows = services.into_iter().take(SHOWN).map(|service| Standing::of(service, relay)).collect();
-        Page { statuses: statuses.into_iter().collect(), under_way, joins, rows, now }
+        let statuses = statuses.into_iter().collect();
+        Page { statuses, under_way, joins, halls: BTreeMap::new(), rows, now }
+    }
+
+    /// With what is kept of members.
+    pub(crate) fn with(mut self, halls: &[(ServiceId, Hall)]) -> Self {
+        let numbers = |hall: &Hall| {
+            let lag = hall.lane(Lane::Group).waiting().saturating_add(hall.lane(Lane::Support).waiting());
+            (hall.members, lag)
+        };
+        self.halls = halls.iter().map(|(service, hall)| (service.0, numbers(hall))).collect();
+        self
+    }
+
+    /// Members that are connected, owners among them.
+    pub(crate) fn members(&self) -> u64 {
+        self.halls.values().fold(0, |sum, (members, _)| sum.saturating_add(*members))
+    }
+
+    /// Messages that are not with everybody yet.
+    pub(crate) fn lag(&self) -> u64 {
+        self.halls.values().fold(0, |sum, (_, lag)| sum.saturating_add(*lag))
     }
 
     /// The services with such a group, or all; at most the newest thousand.
@@ -75,18 +99,23 @@ impl Page {
         for (status, count) in &self.statuses {
             let _ = write!(page, "{}: {count} &nbsp; ", escaped(status));
         }
-        page.push_str("<table><tr><th>No<th>Group<th>ID<th>Status<th>Since<th>Members</tr>");
+        page.push_str(
+            "<table><tr><th>No<th>Group<th>ID<th>Status<th>Since<th>Admission<th>Members<th>Waiting messages</tr>",
+        );
         for row in &self.rows {
+            let (connected, waiting) = self.halls.get(&row.service).copied().unwrap_or_default();
             let members = if row.accepting { "admitted" } else { "not admitted" };
             let _ = write!(
                 page,
-                "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}</tr>",
+                "<tr><td>{}<td>{}<td><code>{}</code><td>{} {}<td>{}<td>{members}<td>{}<td>{}</tr>",
                 row.service,
                 escaped(row.name.as_deref().unwrap_or_default()),
                 escaped(row.group_id.as_deref().unwrap_or_default()),
                 escaped(row.status),
                 escaped(&detail(row)),
                 moment(Time::from_millis(row.since_at.saturating_mul(1_000))),
+                connected,
+                waiting,
             );
         }
         let _ = write!(page, "</table><p>{}</html>", moment(self.now));

@@ -1,4 +1,4 @@
-//! Requests of members, which nobody accepts yet: the agent keeps them, and anybody who knows a relay link can send them.
+//! Requests of members that wait, because nobody is admitted: anybody who knows a relay link can send them.
 //!
 //! A request that would be one too many is rejected, and whoever asked is not told, as if the relay were away. Who has
 //! waited longest stays: others must not be able to displace it.
@@ -34,7 +34,14 @@ impl Joins {
         true
     }
 
-    /// The relay link is deleted, with all that waits there.
+    /// A request does not wait any more.
+    pub(crate) fn release(&mut self, service: ServiceId, request: u64) {
+        if self.waiting.get_mut(&service).is_some_and(|waiting| waiting.remove(&request)) {
+            self.count = self.count.saturating_sub(1);
+        }
+    }
+
+    /// Nothing waits there any more: members are admitted, or the relay link is deleted.
     pub(crate) fn forget(&mut self, service: ServiceId) {
         let gone = self.waiting.remove(&service).map_or(0, |requests| requests.len());
         self.count = self.count.saturating_sub(gone);
@@ -68,5 +75,8 @@ mod tests {
         joins.forget(ServiceId(1));
         assert_eq!(joins.count(), MOST - MOST_AT_LINK);
         assert!(joins.take(ServiceId(1), 5));
+        joins.release(ServiceId(1), 5);
+        joins.release(ServiceId(1), 5);
+        assert_eq!(joins.count(), MOST - MOST_AT_LINK);
     }
 }

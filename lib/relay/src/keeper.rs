@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::connection::{Connection, ConnectionError, Event};
+use agent::connection::{Connection, ConnectionError, Event, TaskFault};
 use agent::time::{Env, Time};
+use group::relay::members::{GroupView, MemberEvent};
 use group::relay::{
     Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, ServiceId,
-    Task, TaskId,
+    Status, Task, TaskId,
 };
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
@@ -21,8 +22,10 @@ use tokio::task::JoinSet;
 
 use crate::config::Clock;
 use crate::effects::{Effects, Ran, connection_id};
+use crate::halls::{Halls, Worked};
 use crate::http::Page;
 use crate::joins::Joins;
+use crate::members::{MemberInput, MemberStep};
 use crate::metrics::Metrics;
 use crate::observe::{Done, LinkStep, Observed};
 use crate::service::ServiceError;
@@ -67,6 +70,8 @@ enum After {
 pub(crate) struct Keeper {
     pub(crate) relay: Relay,
     pub(crate) store: Arc<RelayStore>,
+    /// Groups at work.
+    halls: Halls,
     pub(crate) effects: Effects,
     pub(crate) events: AgentEvents,
     pub(crate) orders: mpsc::Receiver<Order>,
@@ -87,6 +92,12 @@ pub(crate) struct Keeper {
     /// Lines of the log since then.
     lines_since: usize,
     joins: Joins,
+    /// Groups as members see them, as long as the machine does not change.
+    views: BTreeMap<ServiceId, Option<Arc<GroupView>>>,
+    /// What happened to members since the last commit.
+    steps: Vec<MemberStep>,
+    /// Groups with members at the start.
+    kept_halls: BTreeSet<ServiceId>,
 }
 
 /// What is under way.
@@ -108,6 +119,9 @@ struct Work {
 pub(crate) struct Parts {
     pub(crate) relay: Relay,
     pub(crate) store: Arc<RelayStore>,
+    pub(crate) halls: Halls,
+    /// Groups with members.
+    pub(crate) kept_halls: BTreeSet<ServiceId>,
     pub(crate) effects: Effects,
     pub(crate) events: AgentEvents,
     pub(crate) orders: mpsc::Receiver<Order>,
@@ -121,11 +135,12 @@ pub(crate) struct Parts {
 
 impl Keeper {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { relay, store, effects, events, orders, metrics, .. } = parts;
+        let Parts { relay, store, halls, kept_halls, effects, events, orders, metrics, .. } = parts;
         let Parts { address_ready, lines, log_kept, drain_timeout, .. } = parts;
         Keeper {
             relay,
             store,
+            halls,
             events,
             orders,
             metrics,
@@ -142,6 +157,9 @@ impl Keeper {
             trimmed: None,
             lines_since: 0,
             joins: Joins::default(),
+            views: BTreeMap::new(),
+            steps: Vec::new(),
+            kept_halls,
         }
     }
 
@@ -149,6 +167,8 @@ impl Keeper {
     pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServiceError> {
         tokio::pin!(shutdown);
         self.step(Relay::elapsed);
+        let halls = std::mem::take(&mut self.kept_halls);
+        self.reconcile(&halls);
         loop {
             self.commit().await?;
             self.start_due();
@@ -175,6 +195,7 @@ impl Keeper {
             Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
                 self.ran(task, ran);
             },
+            Some((service, worked)) = self.halls.worked() => self.worked(service, worked),
             event = self.events.next() => match event {
                 Some(event) => self.told(event),
                 None => return false,
@@ -194,6 +215,7 @@ impl Keeper {
                 Some(ended) = self.work.running.join_next() => if let Ok((task, ran)) = ended {
                     self.ran(task, ran);
                 },
+                Some((service, worked)) = self.halls.worked() => self.worked(service, worked),
                 event = self.events.next() => match event {
                     Some(event) => self.told(event),
                     None => return false,
@@ -207,26 +229,126 @@ impl Keeper {
 
     fn sleep(&self) -> Duration {
         let now = (self.clock)();
-        let next = self.relay.next_due(now);
+        let next = self.relay.next_due(now).into_iter().chain(self.halls.next()).min();
         next.map_or(SLEEP, |next| next.since(now)).min(SLEEP)
     }
 
     fn step(&mut self, step: impl FnOnce(&mut Relay, &mut Env<'_>) -> Vec<RelayEvent>) {
         let mut env = Env { now: (self.clock)(), random: &mut self.random };
         let events = step(&mut self.relay, &mut env);
+        self.follow_relay(events);
+    }
+
+    /// What the machine tells concerns members too.
+    fn follow_relay(&mut self, events: Vec<RelayEvent>) {
+        self.views.clear();
         for event in events {
             self.metrics.event(&event);
+            self.follow_event(event);
         }
+    }
+
+    fn follow_event(&mut self, event: RelayEvent) {
+        match event {
+            RelayEvent::ToForward { service, message, sent_at } => {
+                self.member_step(service, MemberInput::OwnerSaid { message, sent_at });
+            }
+            RelayEvent::OwnerConnected { service, owner, connection, max_version } => {
+                self.member_step(service, MemberInput::OwnerConnected { owner, connection, max_version });
+            }
+            RelayEvent::OwnerLost { service, owner, connection } => {
+                self.member_step(service, MemberInput::OwnerLost { owner, connection });
+            }
+            RelayEvent::RosterChanged(service) => self.member_step(service, MemberInput::RosterChanged),
+            RelayEvent::Admission { service, accepting: true } => self.admit(service),
+            RelayEvent::StatusChanged { service, status } if !status.is_current() => self.end(service),
+            RelayEvent::StatusChanged { service, status: Status::Active } => self.admit(service),
+            _ => {}
+        }
+    }
+
+    /// Those who waited for that are let in.
+    fn admit(&mut self, service: ServiceId) {
+        self.joins.forget(service);
+        self.member_step(service, MemberInput::Admitting);
+    }
+
+    fn end(&mut self, service: ServiceId) {
+        let word = self.relay.service(service).and_then(|service| service.farewell().map(<[u8]>::to_vec));
+        self.member_step(service, MemberInput::Ended(word));
+    }
+
+    fn member_step(&mut self, service: ServiceId, input: MemberInput) {
+        let view = self.view(service);
+        self.steps.push(MemberStep { service, view, input });
+    }
+
+    fn view(&mut self, service: ServiceId) -> Option<Arc<GroupView>> {
+        view(&self.relay, &mut self.views, service)
+    }
+
+    /// What members' rows do not know: that owners were connected before anybody kept members, and services that are no
+    /// longer there.
+    fn reconcile(&mut self, halls: &BTreeSet<ServiceId>) {
+        let mut ended: BTreeSet<ServiceId> = halls.clone();
+        let mut connected = Vec::new();
+        for service in self.relay.services().filter(|service| service.status().is_current()) {
+            let owners = service.connected_owners().filter(|_| !ended.remove(&service.id()));
+            connected.extend(owners.map(|(owner, number, max)| (service.id(), owner.clone(), number, max)));
+            ended.remove(&service.id());
+        }
+        for (service, owner, connection, max_version) in connected {
+            self.member_step(service, MemberInput::OwnerConnected { owner, connection, max_version });
+        }
+        ended.into_iter().for_each(|service| self.end(service));
+    }
+
+    /// What members' rows told, once they are durable.
+    fn members_told(&mut self, told: Vec<(ServiceId, Vec<MemberEvent>)>) {
+        for (service, events) in told {
+            for event in &events {
+                self.metrics.member(event);
+                if let MemberEvent::Dismissed(request, _) = event {
+                    self.joins.release(service, *request);
+                    self.reject(service, *request);
+                }
+            }
+            let mut env = Env { now: (self.clock)(), random: &mut self.random };
+            self.relay.note(service, &events, &mut env);
+        }
+    }
+
+    fn reject(&mut self, service: ServiceId, request: u64) {
+        let agent = self.effects.agent.clone();
+        self.work.small.spawn(async move {
+            // What was not rejected is told again after a restart.
+            let reject = move |link: &mut Connection, _: &mut Env<'_>| link.reject(request);
+            let _ = agent.change(&connection_id(&ConnectionName::Link(service)), reject).await;
+        });
+    }
+
+    /// Something was done for a group.
+    fn worked(&mut self, service: ServiceId, worked: Worked) {
+        let (taken, told) = self.halls.take(service, worked, (self.clock)());
+        self.metrics.deliveries.add(taken);
+        self.members_told(told);
     }
 
     /// Makes everything durable that changed, and does what waited for that.
     async fn commit(&mut self) -> Result<(), ServiceError> {
-        let changes = self.relay.take_changes();
-        let lines = new_lines(&changes);
-        self.lines_since = self.lines_since.saturating_add(lines.len());
-        if !changes.is_empty() {
-            self.store.commit(changes).await?;
+        let mut lines = Vec::new();
+        // What members' rows tell goes into the log.
+        loop {
+            let (changes, steps) = (self.relay.take_changes(), std::mem::take(&mut self.steps));
+            if changes.is_empty() && steps.is_empty() {
+                break;
+            }
+            lines.extend(new_lines(&changes));
+            steps.iter().for_each(|step| self.halls.wake(step.service));
+            let told = self.store.commit_steps(changes, steps, (self.clock)(), self.random.clone()).await?;
+            self.members_told(told);
         }
+        self.lines_since = self.lines_since.saturating_add(lines.len());
         lines.iter().for_each(|line| self.effects.observer.show(&Observed::Logged(line)));
         if let Some(listener) = &self.lines {
             // Who reads too slowly misses lines; the log has them.
@@ -242,6 +364,9 @@ impl Keeper {
     async fn trim(&mut self) -> Result<(), ServiceError> {
         let now = (self.clock)();
         let is_time = self.trimmed.is_none_or(|trimmed| now.since(trimmed) >= TRIM_EVERY);
+        if is_time {
+            self.store.forget_messages(now).await?;
+        }
         if is_time || self.lines_since >= TRIM_AFTER {
             (self.trimmed, self.lines_since) = (Some(now), 0);
             let kept = u64::try_from(self.log_kept.as_millis()).unwrap_or(u64::MAX);
@@ -279,6 +404,8 @@ impl Keeper {
     }
 
     fn start_due(&mut self) {
+        let (relay, views) = (&self.relay, &mut self.views);
+        self.halls.start(&self.effects, relay.settings(), (self.clock)(), |service| view(relay, views, service));
         for id in self.relay.due((self.clock)()) {
             if self.work.running.len() >= UNDER_WAY {
                 return;
@@ -373,6 +500,9 @@ impl Keeper {
         if let Some(body) = said(&event) {
             self.effects.observer.show(&Observed::Hears(name, body));
         }
+        if let ConnectionName::Member(service, ..) = name {
+            return self.member_told(service, name, event);
+        }
         match event {
             Event::Created | Event::Stopped(_) if self.work.awaited.contains_key(&name) => self.created(name, event),
             Event::Created | Event::Stopped(_) if self.is_creating(&name) => drop(self.work.early.insert(name, event)),
@@ -390,7 +520,7 @@ impl Keeper {
             Event::Requested(request) if name == ConnectionName::Address => {
                 self.step(|relay, env| relay.requested(request.id, &request.info, env));
             }
-            Event::Requested(request) => self.join_asked(name, request.id),
+            Event::Requested(request) => self.join_asked(name, request.id, request.info),
             Event::Info(info) => self.step(|relay, env| relay.informed(&name, &info, env)),
             Event::Connected { .. } => {
                 self.step(|relay, env| relay.connected(&name, env));
@@ -401,6 +531,12 @@ impl Keeper {
                 self.after.push(After::Acknowledge(name, message.id));
             }
             Event::Receipts { id, .. } => self.after.push(After::Acknowledge(name, id)),
+            // Whoever was away for so long may come back.
+            Event::NotSent { fault: TaskFault::Expired(_), .. } => {
+                tracing::info!(connection = %name, "a message was given up");
+            }
+            Event::QuotaExceeded { .. } => self.owner_step(name, MemberInput::Full(name)),
+            Event::QuotaRestored => self.owner_step(name, MemberInput::Restored(name)),
             Event::Stopped(fault) | Event::NotSent { fault, .. } => {
                 tracing::info!(connection = %name, %fault, "a connection failed");
                 self.step(|relay, env| relay.connection_lost(&name, env));
@@ -411,8 +547,6 @@ impl Keeper {
             | Event::Created
             | Event::Confirmed { .. }
             | Event::Sent { .. }
-            | Event::QuotaExceeded { .. }
-            | Event::QuotaRestored
             | Event::LinkSet
             | Event::Suspended => {}
             Event::Deleted(refused) => {
@@ -424,20 +558,49 @@ impl Keeper {
         }
     }
 
-    /// Nobody forwards to members yet: the agent keeps what they ask, within bounds.
-    fn join_asked(&mut self, name: ConnectionName, request: u64) {
+    fn owner_step(&mut self, name: ConnectionName, input: MemberInput) {
+        if let ConnectionName::Owner(service, _) = name {
+            self.member_step(service, input);
+        }
+    }
+
+    /// Somebody asks to join. Where nobody is admitted it waits, within bounds.
+    fn join_asked(&mut self, name: ConnectionName, request: u64, info: Vec<u8>) {
         self.metrics.joins.add(1);
         let ConnectionName::Link(service) = name else { return };
-        if self.joins.take(service, request) {
-            return;
+        let accepting = self.view(service).is_some_and(|view| view.is_accepting());
+        if accepting || self.joins.take(service, request) {
+            return self.member_step(service, MemberInput::Requested { request, info });
         }
         self.metrics.refused_joins.add(1);
-        let agent = self.effects.agent.clone();
-        self.work.small.spawn(async move {
-            // What was not rejected is told again after a restart.
-            let reject = move |link: &mut Connection, _: &mut Env<'_>| link.reject(request);
-            let _ = agent.change(&connection_id(&name), reject).await;
-        });
+        self.reject(service, request);
+    }
+
+    fn member_told(&mut self, service: ServiceId, name: ConnectionName, event: Event) {
+        let input = match event {
+            Event::Info(info) => MemberInput::Informed(name, info),
+            Event::Connected { .. } => {
+                self.after.push(After::Heard(name));
+                MemberInput::Connected(name)
+            }
+            Event::Message(message) => {
+                let (id, sent_at, body) = (message.id, message.sent_at, message.body);
+                self.after.push(After::Acknowledge(name, id.clone()));
+                MemberInput::Received { connection: name, message: id.as_bytes().to_vec(), sent_at, body }
+            }
+            Event::Receipts { id, .. } => return self.after.push(After::Acknowledge(name, id)),
+            Event::QuotaExceeded { .. } => MemberInput::Full(name),
+            Event::QuotaRestored => MemberInput::Restored(name),
+            // Whoever was away for so long may come back.
+            Event::NotSent { fault: TaskFault::Expired(_), .. } => return,
+            Event::Stopped(fault) | Event::NotSent { fault, .. } => {
+                tracing::debug!(connection = %name, %fault, "a connection with a member failed");
+                MemberInput::Lost(name)
+            }
+            Event::QueueLost => MemberInput::Lost(name),
+            _ => return,
+        };
+        self.member_step(service, input);
     }
 
     /// Whether a task is about to hand this link to the agent.
@@ -473,7 +636,7 @@ impl Keeper {
                     Command::Resume => self.relay.suspend(&selector, false, &mut env),
                 };
                 let answer = made.map(|events| {
-                    events.iter().for_each(|event| self.metrics.event(event));
+                    self.follow_relay(events);
                     selected
                 });
                 self.after.push(After::Answer(asker, answer));
@@ -490,6 +653,7 @@ impl Keeper {
                     self.ran(task, ran);
                 }
             }
+            self.halls.drain().await;
             self.commit().await?;
             while self.work.small.join_next().await.is_some() {}
             Ok(())
@@ -502,6 +666,15 @@ impl Keeper {
         let _ = tokio::time::timeout(timeout, async { tokio::join!(agent.close(), events) }).await;
         drained
     }
+}
+
+/// A group as its members' side sees it.
+fn view(
+    relay: &Relay,
+    views: &mut BTreeMap<ServiceId, Option<Arc<GroupView>>>,
+    service: ServiceId,
+) -> Option<Arc<GroupView>> {
+    views.entry(service).or_insert_with(|| relay.view(service).map(Arc::new)).clone()
 }
 
 /// The body that an event brings.

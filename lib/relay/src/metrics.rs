@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use group::relay::members::MemberEvent;
 use group::relay::{Event, Outcome, TaskId};
 
 use crate::http::Page;
@@ -29,6 +30,10 @@ pub(crate) struct Metrics {
     tests: Counter,
     pub(crate) joins: Counter,
     pub(crate) refused_joins: Counter,
+    connected: Counter,
+    member_messages: Counter,
+    refused_messages: Counter,
+    pub(crate) deliveries: Counter,
     checks: Counter,
     forwarded: Counter,
     tasks: Counter,
@@ -60,6 +65,19 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn member(&self, event: &MemberEvent) {
+        match event {
+            MemberEvent::Connected(_) => self.connected.add(1),
+            MemberEvent::Dismissed(..) => self.refused_joins.add(1),
+            MemberEvent::Forwarded => self.member_messages.add(1),
+            MemberEvent::Refused(..) => self.refused_messages.add(1),
+            MemberEvent::Admitted(_)
+            | MemberEvent::Waiting(_)
+            | MemberEvent::Parted(..)
+            | MemberEvent::UnknownConnection(_) => {}
+        }
+    }
+
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Unreachable => self.unreachable.add(1),
@@ -85,7 +103,11 @@ impl Metrics {
             ("dismissed_requests_total", "Requests that got no answer.", &self.dismissed),
             ("address_tests_total", "Tests of the address.", &self.tests),
             ("waiting_joins_total", "Requests of members that came.", &self.joins),
-            ("refused_joins_total", "Requests of members for which there was no room.", &self.refused_joins),
+            ("refused_joins_total", "Requests of members that got no answer.", &self.refused_joins),
+            ("connected_members_total", "Members that came.", &self.connected),
+            ("forwarded_messages_total", "Messages that go to a group, its owners' among them.", &self.member_messages),
+            ("refused_messages_total", "Messages that do not.", &self.refused_messages),
+            ("deliveries_total", "Connections that took something of what was forwarded.", &self.deliveries),
             ("owner_messages_total", "Messages of owners for everybody in a group.", &self.forwarded),
             ("link_checks_total", "Looks at group links.", &self.checks),
             ("tasks_total", "Tasks that were begun.", &self.tasks),
@@ -101,6 +123,12 @@ impl Metrics {
         let gauges = [
             ("tasks_under_way", "Tasks that are under way.", now.under_way),
             ("joins_waiting", "Requests of members that wait.", now.joins),
+            (
+                "members",
+                "Members that are connected, owners among them.",
+                usize::try_from(now.members()).unwrap_or(usize::MAX),
+            ),
+            ("lag", "Messages that are not with everybody yet.", usize::try_from(now.lag()).unwrap_or(usize::MAX)),
         ];
         for (name, help, count) in gauges {
             let _ = writeln!(page, "# HELP relay_{name} {help}\n# TYPE relay_{name} gauge\nrelay_{name} {count}");

@@ -1,10 +1,11 @@
-//! The operator's program that is asked about every invitation.
+//! The operator's program that is asked about every invitation, and if wanted about everybody who wants to join.
 //!
 //! It runs as long as the relay, reads one JSON object per line on stdin and writes one per line on stdout:
 //!
 //! ```text
 //! {"id":1,"type":"invitation","service":7,"group_id":"…","group_link":"…","group_type":"channel","name":"Walks",
 //!  "full_name":"","description":"…","member_count":1,"owners":["…"],"owner":"…","relay_member_id":"…"}
+//! {"id":1,"type":"member","service":7,"group_id":"…","member_id":"…","name":"Mary"}
 //! {"id":1,"action":"accept"}
 //! {"id":1,"action":"refuse","reason":"policy"}
 //! ```
@@ -18,6 +19,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use group::event::RejectionReason;
+use group::relay::members::JoinQuestion;
 use group::relay::{Outcome, PolicyQuestion, Verdict};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -75,6 +77,18 @@ struct Question<'a> {
     relay_member_id: String,
 }
 
+/// What is asked about somebody who wants to join.
+#[derive(Serialize)]
+struct MemberQuestion<'a> {
+    id: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    service: u64,
+    group_id: String,
+    member_id: String,
+    name: &'a str,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     id: u64,
@@ -108,11 +122,29 @@ impl Policy {
         Policy { program, running: Mutex::default() }
     }
 
-    /// Asks; questions are asked one after another.
+    /// Asks about an invitation; questions are asked one after another.
     pub async fn ask(&self, question: &PolicyQuestion) -> Outcome {
+        self.decide(|id| serde_json::to_vec(&to_line(id, question))).await
+    }
+
+    /// Asks about somebody who wants to join.
+    pub async fn ask_about_member(&self, question: &JoinQuestion) -> Outcome {
+        let JoinQuestion { service, group_id, member, name, .. } = question;
+        let line = |id| MemberQuestion {
+            id,
+            kind: "member",
+            service: service.0,
+            group_id: group_id.to_string(),
+            member_id: member.to_string(),
+            name,
+        };
+        self.decide(|id| serde_json::to_vec(&line(id))).await
+    }
+
+    async fn decide(&self, line: impl Fn(u64) -> serde_json::Result<Vec<u8>>) -> Outcome {
         let mut running = self.running.lock().await;
         let timeout = self.program.timeout;
-        let asked = tokio::time::timeout(timeout, running.ask(&self.program.path, question)).await;
+        let asked = tokio::time::timeout(timeout, running.ask(&self.program.path, line)).await;
         match asked.unwrap_or(Err(PolicyError::TimedOut(timeout))) {
             Ok(verdict) => Outcome::Verdict(verdict),
             Err(error) => {
@@ -125,14 +157,18 @@ impl Policy {
 }
 
 impl Running {
-    async fn ask(&mut self, path: &Path, question: &PolicyQuestion) -> Result<Verdict, PolicyError> {
+    async fn ask(
+        &mut self,
+        path: &Path,
+        line: impl Fn(u64) -> serde_json::Result<Vec<u8>>,
+    ) -> Result<Verdict, PolicyError> {
         self.asked = self.asked.saturating_add(1);
         let id = self.asked;
         let program = match &mut self.program {
             Some(program) => program,
             none => none.insert(Program::start(path)?),
         };
-        let mut line = serde_json::to_vec(&to_line(id, question)).map_err(std::io::Error::from)?;
+        let mut line = line(id).map_err(std::io::Error::from)?;
         line.push(b'\n');
         program.stdin.write_all(&line).await?;
         program.stdin.flush().await?;

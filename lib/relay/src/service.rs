@@ -1,11 +1,12 @@
 //! A running relay: starting it, asking it, ending it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use agent::connection::ConnectionError;
 use agent::short_link::ContactShortLink;
-use group::relay::{AddressError, CommandError, GroupSelector, LoadError, Relay};
+use group::relay::{AddressError, CommandError, GroupSelector, LoadError, Relay, ServiceId};
 use net::SharedRandom;
 use net::agent::{Agent, AgentError};
 use net::tls::Connector;
@@ -14,11 +15,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::address;
 use crate::config::{Clock, Config};
 use crate::effects::Effects;
+use crate::halls::Halls;
 use crate::http::Page;
+use crate::keep::{Flights, RelayKeep};
 use crate::keeper::{Command, Keeper, Order, Parts};
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::rows;
 use crate::store::{LogFilter, LogLine, RelayStore};
 
 /// Orders that may wait.
@@ -96,8 +100,10 @@ impl RelayService {
         let store = Arc::new(store);
         let relay = Relay::load(config.identity.clone(), config.settings.clone(), store.load()?)?;
         let steady = config.agent.steady;
+        let flights = Flights::default();
+        let halls: BTreeSet<ServiceId> = store.halls()?.into_iter().map(|(service, _)| service).collect();
         let (agent, events) = Agent::start(
-            store.connections()?,
+            RelayKeep::new(store.connections()?, flights.clone()),
             connector.clone(),
             config.agent.clone(),
             Box::new(random.clone()),
@@ -120,6 +126,8 @@ impl RelayService {
         let keeper = Keeper::new(Parts {
             relay,
             store: store.clone(),
+            halls: Halls::new(store.clone(), flights, halls.clone()),
+            kept_halls: halls,
             effects,
             events,
             orders: ordered,
@@ -175,7 +183,9 @@ impl Handle {
     pub(crate) async fn look(&self) -> Option<Page> {
         let (asker, answer) = oneshot::channel();
         self.orders.send(Order::Look(asker)).await.ok()?;
-        answer.await.ok()
+        let page = answer.await.ok()?;
+        let halls = self.store.read(rows::halls).await.ok()?;
+        Some(page.with(&halls))
     }
 
     /// Carries out an order, durably; nothing if the relay has ended.

@@ -2,21 +2,31 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::short_link::ContactShortLink;
+use agent::time::Time;
 use codec::{Decode as _, Encode as _, Malformed};
 use group::identity::GroupId;
+use group::relay::members::{Hall, MemberEvent, forget_old};
 use group::relay::{Change, RecordKey, ServiceId};
+use net::SharedRandom;
 use store::connections::{self, Connections};
 use store::rusqlite::types::Type;
 use store::rusqlite::{self, Connection, OptionalExtension as _, Row, Transaction, params};
 use store::{Error, Schema, Store};
 use zeroize::Zeroizing;
 
+use crate::members::{self, MemberStep};
+use crate::rows::{self, SqlRows};
+
 /// Only the newest lines of a service are kept, whatever its peers do.
 const LINES_PER_SERVICE: i64 = 10_000;
 /// Only the newest lines of all services are kept: anybody can begin a service.
 const LINES: i64 = 2_000_000;
+
+/// How long messages are kept.
+const MESSAGES_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// "rlay".
 const SCHEMA: Schema<'_> = Schema {
@@ -44,6 +54,7 @@ CREATE TABLE relay_log (
 
 CREATE INDEX relay_log_at ON relay_log (at);
 ",
+        rows::TABLES,
     ],
 };
 
@@ -79,8 +90,57 @@ impl RelayStore {
     }
 
     /// Makes changes of the machine durable, all together.
+    #[cfg(test)]
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
-        self.0.write(move |tx| changes.iter().try_for_each(|change| apply(tx, change))).await
+        self.write(move |tx| changes.iter().try_for_each(|change| apply(tx, change))).await
+    }
+
+    /// Makes changes of the machine durable together with steps of members, which are made on the way; what they told.
+    pub(crate) async fn commit_steps(
+        &self,
+        changes: Vec<Change>,
+        steps: Vec<MemberStep>,
+        now: Time,
+        random: SharedRandom,
+    ) -> Result<Vec<(ServiceId, Vec<MemberEvent>)>, Error> {
+        let commit = move |tx: &Transaction<'_>| {
+            changes.iter().try_for_each(|change| apply(tx, change))?;
+            members::make(tx, steps, now, random)
+        };
+        self.write(commit).await
+    }
+
+    /// Lets go of old messages of all groups.
+    pub(crate) async fn forget_messages(&self, now: Time) -> Result<(), Error> {
+        let forget = move |tx: &Transaction<'_>| {
+            let services = rows::halls(tx)?.into_iter().map(|(service, _)| service);
+            services.into_iter().try_for_each(|service| forget_old(&mut SqlRows::of(tx, service), MESSAGES_KEPT, now))
+        };
+        self.write(forget).await
+    }
+
+    /// Changes something.
+    pub(crate) async fn write<T, F>(&self, change: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.0.write(change).await
+    }
+
+    /// Looks at something, where it blocks nobody.
+    pub(crate) async fn read<T, F>(&self, query: F) -> Result<T, Error>
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let store = self.0.clone();
+        tokio::task::spawn_blocking(move || store.read(query)).await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Where groups stand of which there are members. Blocks.
+    pub(crate) fn halls(&self) -> Result<Vec<(ServiceId, Hall)>, Error> {
+        self.0.read(rows::halls)
     }
 
     /// Everything that the machine needs to go on. Blocks.

@@ -63,6 +63,22 @@ impl Connections {
         &self.0.store
     }
 
+    /// Begins to make a batch durable together with something else in the same store.
+    pub fn commit_with<F>(&self, batch: Batch, also: F) -> impl Future<Output = Result<(), Error>> + Send + use<F>
+    where
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<()> + Send + 'static,
+    {
+        // The order in which names are given is the order in which writes are queued.
+        let mut names = self.names();
+        let queued = names.as_mut().map_err(|error| error.clone()).and_then(|names| {
+            let batch = batch.into_iter().map(|(id, revision)| Ok((names.resolve(&id, &revision)?, revision)));
+            let batch = batch.collect::<Result<Vec<_>, Error>>()?;
+            Ok(self.0.store.write(move |tx| write(tx, &batch).and_then(|()| also(tx))))
+        });
+        drop(names);
+        async { queued?.await }
+    }
+
     fn names(&self) -> MutexGuard<'_, Result<Names, Error>> {
         self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,15 +88,7 @@ impl Keep for Connections {
     type Error = Error;
 
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        // The order in which names are given is the order in which writes are queued.
-        let mut names = self.names();
-        let queued = names.as_mut().map_err(|error| error.clone()).and_then(|names| {
-            let batch = batch.into_iter().map(|(id, revision)| Ok((names.resolve(&id, &revision)?, revision)));
-            let batch = batch.collect::<Result<Vec<_>, Error>>()?;
-            Ok(self.0.store.write(move |tx| write(tx, &batch)))
-        });
-        drop(names);
-        async { queued?.await }
+        self.commit_with(batch, |_| Ok(()))
     }
 
     /// Reads all names, which may take a moment.

@@ -130,7 +130,7 @@ impl Connection {
             send: self.send_queue_state(),
             last_sent: talk.map(|talk| talk.last_sent()).unwrap_or_default(),
             last_received: talk.map(|talk| talk.last_received()).unwrap_or_default(),
-            unsent: talk.map(|talk| talk.outbox.len()).unwrap_or_default(),
+            unsent: self.unsent(),
             missing: talk.map(|talk| talk.ratchet.skipped_messages()).unwrap_or_default(),
         }
     }

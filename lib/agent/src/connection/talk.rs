@@ -19,6 +19,11 @@ impl Connection {
         matches!(&self.phase, Phase::Talking(talking) if talking.accepts_messages()) && self.ending.is_none()
     }
 
+    /// How many messages wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.talk().map_or(0, |talk| talk.outbox.len())
+    }
+
     /// Accepts a message: it has a number and a key of its own, and is sent after all messages before it.
     pub fn send(&mut self, body: &[u8], options: SendOptions, env: &mut Env<'_>) -> Result<Accepted, ConnectionError> {
         if !self.can_send() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::ServiceId;
 use super::status::Status;
-use crate::bytes::unpadded;
+use crate::bytes::{unpadded, unpadded_option};
 use crate::identity::{GroupId, MemberId};
 use crate::json;
 use crate::roster::RosterVersion;
@@ -118,6 +118,17 @@ pub enum LogEvent {
         /// Why.
         why: String,
     },
+    /// Somebody joins or leaves, or is not let in.
+    Member {
+        /// Who, as far as it is known.
+        #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+        member_id: Option<MemberId>,
+        /// What happened.
+        state: MemberChange,
+        /// Why it is not let in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Members are admitted, or no longer.
     Admission {
         /// Who decided.
@@ -125,6 +136,28 @@ pub enum LogEvent {
         /// Whether they are.
         accepting: bool,
     },
+}
+
+/// What happened to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberChange {
+    /// It is let in.
+    Admitted,
+    /// It is not.
+    Dismissed,
+    /// Its request waits.
+    Waiting,
+    /// It is there.
+    Connected,
+    /// It left.
+    Left,
+    /// It was removed.
+    Removed,
+    /// Its queue is gone.
+    Lost,
+    /// Somebody else has its member ID.
+    OtherKey,
 }
 
 /// How an owner's connection stands.
@@ -152,7 +185,7 @@ pub enum AdmissionBy {
 impl LogEvent {
     /// Whether peers can cause it as often as they like.
     pub(super) fn is_at_will(&self) -> bool {
-        use LogEvent::{Admission, Connection, Ignored, Repeated, Roster, Said};
+        use LogEvent::{Admission, Connection, Ignored, Member, Repeated, Roster, Said};
         matches!(
             self,
             Said { .. }
@@ -160,6 +193,7 @@ impl LogEvent {
                 | Repeated { .. }
                 | Connection { .. }
                 | Roster { .. }
+                | Member { .. }
                 | Admission { by: AdmissionBy::Owner, .. }
         )
     }

@@ -56,7 +56,7 @@ mod speaking;
 mod turn;
 mod view;
 
-pub use self::admission::{JoinQuestion, JoinRequest};
+pub use self::admission::{JoinQuestion, JoinRequest, questions};
 pub use self::behind::Behind;
 pub use self::dispatch::{
     Answer, AnswerOutcome, Bodies, Deletion, Dispatch, DispatchKind, Handover, HandoverOutcome, Settlement, Work,
@@ -64,7 +64,7 @@ pub use self::dispatch::{
 };
 pub use self::event::{JoinDismissal, MemberEvent, Parting};
 pub use self::hall::{Hall, Lane, LaneState};
-pub use self::inputs::{Members, end};
+pub use self::inputs::{Members, end, forget_old};
 pub use self::introduction::Stage;
 pub use self::member::{Link, LinkState, Member, MemberState};
 pub use self::message::StoredMessage;

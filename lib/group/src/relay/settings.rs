@@ -149,7 +149,7 @@ impl RelaySettings {
     }
 
     /// A server for a queue or a link.
-    pub(super) fn draw_server(&self, random: &mut dyn Random) -> &ServerWithPassword {
+    pub fn draw_server(&self, random: &mut dyn Random) -> &ServerWithPassword {
         let servers: Vec<&ServerWithPassword> = self.servers.iter().collect();
         let drawn = usize::try_from(u32::from_be_bytes(random::array(random))).unwrap_or_default();
         let place = drawn.checked_rem(servers.len()).unwrap_or_default();

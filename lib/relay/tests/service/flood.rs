@@ -5,15 +5,16 @@ use std::time::Duration;
 use agent::link_key::LinkKey;
 use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use group::body::ConnectionInfo;
-use group::event::{Event, GroupRelayInvitation, RejectionReason, RelayInvite};
+use group::event::{Event, GroupRelayInvitation, Join, RejectionReason, RelayInvite};
 use group::extension::Extensions;
-use group::identity::MemberId;
+use group::identity::{MemberId, MemberKey};
 use group::member::{MemberIdRole, MemberProfile, Role};
 use group::owner::{ActiveStage, EndReason, RejectedReason};
 use smp::address::ServerAddress;
+use smp_server::random::SystemRandom;
 use tokio::net::TcpListener;
 
-use crate::operating::get;
+use crate::operating::{get, order};
 use crate::owner::Owner;
 use crate::running::{Server, TestRelay, in_time};
 use crate::stranger::Stranger;
@@ -28,7 +29,7 @@ fn resident() -> usize {
 }
 
 /// A number that the relay shows to its operator.
-async fn metric(relay: &TestRelay, name: &str) -> u64 {
+pub(crate) async fn metric(relay: &TestRelay, name: &str) -> u64 {
     let page = get(relay, "/metrics").await;
     let line = page.lines().find_map(|line| line.strip_prefix(&format!("relay_{name} ")));
     line.unwrap_or_else(|| panic!("{name} in {page}")).parse().unwrap()
@@ -40,7 +41,7 @@ async fn services(relay: &TestRelay) -> u64 {
     counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-async fn until(what: &str, relay: &TestRelay, holds: impl AsyncFn(&TestRelay) -> bool) {
+pub(crate) async fn until(what: &str, relay: &TestRelay, holds: impl AsyncFn(&TestRelay) -> bool) {
     in_time(async {
         while !holds(relay).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -184,16 +185,36 @@ async fn invitations_to_groups_that_cannot_be_read_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_who_ask_without_end_wait_within_bounds() {
+async fn requests_of_members_that_say_nothing_leave_nothing() {
     let server = Server::start().await;
-    let relay = TestRelay::start(&server, |_| {}).await;
+    let mut relay = TestRelay::start(&server, |_| {}).await;
     let mut owner = Owner::new(&server, "Walks").await;
     let member = owner.invite(&relay.address());
     owner.until("a confirmed relay", |owner| owner.relay(&member).active_stage() == Some(ActiveStage::Confirmed)).await;
     let link: ContactShortLink = owner.relay(&member).relay_link().unwrap().parse().unwrap();
     let stranger = Stranger::at(&link).await;
-    for _ in 0..300 {
-        stranger.ask(b"/G\x01M").await;
+    for number in 0..300 {
+        stranger.ask(&garbage()[number % garbage().len()]).await;
+    }
+    until("all requests seen", &relay, async |relay| metric(relay, "refused_joins_total").await >= 300).await;
+    assert_eq!(metric(&relay, "joins_waiting").await, 0);
+    assert_eq!(metric(&relay, "members").await, 1);
+    relay.stop().await;
+    assert_eq!(relay.requests().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_who_ask_without_end_wait_within_bounds_while_nobody_is_admitted() {
+    let server = Server::start().await;
+    let relay = TestRelay::start(&server, |_| {}).await;
+    let mut owner = Owner::new(&server, "Walks").await;
+    let member = owner.invite(&relay.address());
+    owner.until("a confirmed relay", |owner| owner.relay(&member).active_stage() == Some(ActiveStage::Confirmed)).await;
+    assert_eq!(order(&relay, r#"{"command":"suspend","group":"1"}"#).await.last().unwrap()["ok"], true);
+    let link: ContactShortLink = owner.relay(&member).relay_link().unwrap().parse().unwrap();
+    let stranger = Stranger::at(&link).await;
+    for number in 0..300 {
+        stranger.ask(&join(number)).await;
     }
     until("all requests seen", &relay, async |relay| metric(relay, "waiting_joins_total").await >= 300).await;
     assert_eq!(metric(&relay, "joins_waiting").await, 100);
@@ -205,4 +226,16 @@ async fn members_who_ask_without_end_wait_within_bounds() {
     // They are counted again after a restart.
     relay.run().await;
     until("told again", &relay, async |relay| metric(relay, "joins_waiting").await == 100).await;
+}
+
+fn join(number: u64) -> Vec<u8> {
+    let join = Join {
+        profile: MemberProfile::named("Stranger"),
+        new_member_id: MemberId::from_bytes(format!("stranger-{number:07}").as_bytes()).unwrap(),
+        new_member_key: MemberKey::generate(&mut SystemRandom).public(),
+        via_relay: None,
+        ext: Extensions::default(),
+        purpose: None,
+    };
+    ConnectionInfo::unsigned(Event::Member(join.into())).to_bytes().unwrap()
 }

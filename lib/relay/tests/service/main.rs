@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod flood;
+mod member;
+mod members;
 mod operating;
 mod owner;
 mod running;

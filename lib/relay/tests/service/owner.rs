@@ -11,7 +11,9 @@ use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::Env;
 use crypto::dh::X25519PrivateKey;
+use group::body::single;
 use group::identity::MemberId;
+use group::message::Message;
 use group::owner::{ConnectionName, Event, GroupOwner, Outcome, Persona, RelayRecord, Task, TaskId};
 use group::profile::{GroupProfile, GroupType};
 use group::step::keygen::keygen;
@@ -30,6 +32,8 @@ use crate::running::{PATIENCE, Server, Shifted, in_time, options};
 pub(crate) struct Owner {
     pub(crate) machine: GroupOwner,
     pub(crate) events: Vec<Event>,
+    /// What relays sent.
+    pub(crate) bodies: Vec<Vec<u8>>,
     agent: Agent,
     told: AgentEvents,
     clock: Shifted,
@@ -64,7 +68,7 @@ impl Owner {
         let (agent, told) = Agent::start(keep, connector, options(), Box::new(SystemRandom), clock.clock());
         let mut machine = GroupOwner::from(link);
         machine.introduce(Persona::random(server.address.clone(), &mut SystemRandom)).unwrap();
-        Owner { machine, events: Vec::new(), agent, told, clock, _folder: folder }
+        Owner { machine, events: Vec::new(), bodies: Vec::new(), agent, told, clock, _folder: folder }
     }
 
     pub(crate) fn group_link(&self) -> String {
@@ -100,6 +104,15 @@ impl Owner {
                 self.told(event).await;
             }
         }
+    }
+
+    /// Says something in the group, unsigned.
+    pub(crate) async fn says(&self, relay: &MemberId, event: group::event::Event) {
+        let body = single(Message::named(event, &mut SystemRandom)).unwrap();
+        let send = move |connection: &mut Connection, env: &mut Env<'_>| {
+            connection.send(&body, SendOptions::default(), env).map(drop)
+        };
+        assert_eq!(self.change(&self.relay(relay).connection(), send).await, Outcome::Done);
     }
 
     /// Runs everything that is due.
@@ -186,6 +199,7 @@ impl Owner {
                 self.change(&name, heard).await;
             }
             AgentConnectionEvent::Message(message) => {
+                self.bodies.push(message.body.clone());
                 self.step(|machine, env| machine.received(&name, &message.body, env).unwrap_or_default());
                 let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
                     connection.acknowledge(&message.id, None, env)

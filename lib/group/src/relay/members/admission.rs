@@ -16,7 +16,7 @@ use super::event::{JoinDismissal, MemberEvent};
 use super::inputs::Members;
 use super::member::{Member, MemberState};
 use super::persona::Persona;
-use super::rows::{MalformedRow, Rows};
+use super::rows::{MalformedRow, ReadRows, Rows};
 use super::view::GroupView;
 use crate::body::ConnectionInfo;
 use crate::bytes::unpadded;
@@ -28,12 +28,13 @@ use crate::json;
 use crate::member::{MemberIdRole, Role};
 use crate::profile::GroupProfile;
 use crate::relay::check::ROLE;
+use crate::relay::name::ServiceId;
 use crate::relay::settings::EXTENSIONS;
 
-/// Requests that wait in one group. The agent does not keep more either.
-const MAX_WAITING: usize = 1_000;
+/// Requests that wait in one group.
+const MAX_WAITING: usize = 100;
 /// Requests that are judged together when members are admitted again.
-const TOGETHER: usize = 100;
+const TOGETHER: usize = 50;
 
 /// A request that is not decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,8 @@ impl JoinRequest {
 /// What an operator's program is asked about somebody who wants to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinQuestion {
+    /// The service.
+    pub service: ServiceId,
     /// The request.
     pub request: u64,
     /// Which group.
@@ -88,8 +91,11 @@ enum Proof {
 impl<R: Rows> Members<'_, '_, R> {
     /// Somebody asks to join. The agent may tell of a request more than once.
     pub fn requested(&mut self, request: u64, info: &[u8]) -> Result<(), R::Error> {
-        if self.rows.request(request)?.is_some() {
-            return Ok(());
+        if let Some(waiting) = self.rows.request(request)? {
+            if waiting.asked || !self.view.accepting {
+                return Ok(());
+            }
+            self.rows.remove_request(request)?;
         }
         self.decide(request, info, self.view.asks)
     }
@@ -106,19 +112,6 @@ impl<R: Rows> Members<'_, '_, R> {
             self.decide(waiting.request, &waiting.info, self.view.asks)?;
         }
         Ok(waiting.next().is_some())
-    }
-
-    /// What the operator's program is to decide.
-    pub fn questions(&self, limit: usize) -> Result<Vec<JoinQuestion>, R::Error> {
-        let question = |waiting: JoinRequest| {
-            let info = ConnectionInfo::parse(&waiting.info).ok()?;
-            let Event::Member(join) = info.event() else { return None };
-            let name = join.profile.display_name.clone();
-            let (request, member) = (waiting.request, join.new_member_id.clone());
-            Some(JoinQuestion { request, group_id: self.view.group_id, member, name })
-        };
-        let asked = self.rows.requests(MAX_WAITING)?.into_iter().filter(|waiting| waiting.asked);
-        Ok(asked.filter_map(question).take(limit).collect())
     }
 
     /// The operator's program has decided.
@@ -323,6 +316,19 @@ impl<R: Rows> Members<'_, '_, R> {
         self.rows.put_member(&member)?;
         Ok(Ok(()))
     }
+}
+
+/// What the operator's program is to decide in a group.
+pub fn questions<R: ReadRows>(view: &GroupView, rows: &R, limit: usize) -> Result<Vec<JoinQuestion>, R::Error> {
+    let question = |waiting: JoinRequest| {
+        let info = ConnectionInfo::parse(&waiting.info).ok()?;
+        let Event::Member(join) = info.event() else { return None };
+        let name = join.profile.display_name.clone();
+        let (request, member) = (waiting.request, join.new_member_id.clone());
+        Some(JoinQuestion { service: view.service, request, group_id: view.group_id, member, name })
+    };
+    let asked = rows.requests(MAX_WAITING)?.into_iter().filter(|waiting| waiting.asked);
+    Ok(asked.filter_map(question).take(limit).collect())
 }
 
 fn asked_by(member: &Member, request: u64) -> bool {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::MemberId;
+use crate::relay::journal::{LogEvent, MemberChange};
 use crate::relay::name::ConnectionName;
 use crate::wire_name::wire_names;
 
@@ -47,6 +48,30 @@ pub enum MemberEvent {
     Refused(MemberId, &'static str),
     /// What came through a connection is none of ours.
     UnknownConnection(ConnectionName),
+}
+
+impl MemberEvent {
+    /// How it stands in the log, if it does.
+    pub(in crate::relay) fn to_log(&self) -> Option<LogEvent> {
+        let of =
+            |member: &MemberId, state| Some(LogEvent::Member { member_id: Some(member.clone()), state, reason: None });
+        match self {
+            MemberEvent::Admitted(member) => of(member, MemberChange::Admitted),
+            MemberEvent::Connected(member) => of(member, MemberChange::Connected),
+            MemberEvent::Parted(member, Parting::Left) => of(member, MemberChange::Left),
+            MemberEvent::Parted(member, Parting::Removed) => of(member, MemberChange::Removed),
+            MemberEvent::Parted(member, Parting::Lost) => of(member, MemberChange::Lost),
+            MemberEvent::Parted(member, Parting::OtherKey) => of(member, MemberChange::OtherKey),
+            MemberEvent::Waiting(_) => {
+                Some(LogEvent::Member { member_id: None, state: MemberChange::Waiting, reason: None })
+            }
+            MemberEvent::Dismissed(_, why) => {
+                let (state, reason) = (MemberChange::Dismissed, Some(why.name().to_owned()));
+                Some(LogEvent::Member { member_id: None, state, reason })
+            }
+            MemberEvent::Forwarded | MemberEvent::Refused(..) | MemberEvent::UnknownConnection(_) => None,
+        }
+    }
 }
 
 /// Why a member is no longer there.

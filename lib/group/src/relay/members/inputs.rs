@@ -327,21 +327,6 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
         self.events.push(MemberEvent::Parted(member.id, why));
         Ok(())
     }
-
-    /// Lets go of old messages. Whoever misses some for so long never gets them.
-    pub fn forget_old(&mut self, age: Duration) -> Result<(), R::Error> {
-        let hall = self.hall()?;
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let before = Time::from_millis(self.env.now.millis().saturating_sub(age));
-        // The profile is for everybody who joins, however old it is.
-        if let Some(seq) = hall.signed_profile
-            && let Some(mut profile) = self.rows.message(Lane::Group, seq)?
-        {
-            profile.at = self.env.now;
-            self.rows.put_message(&profile)?;
-        }
-        self.rows.forget_messages(before, hall.lane(Lane::Group).done, hall.lane(Lane::Support).done)
-    }
 }
 
 /// What relays tell about a member.
@@ -366,4 +351,19 @@ pub fn end<R: Rows>(rows: &mut R, last_word: Option<Vec<u8>>) -> Result<(), R::E
         rows.put_hall(&hall)?;
     }
     Ok(())
+}
+
+/// Lets go of messages that are older than that. Whoever misses some for so long never gets them.
+pub fn forget_old<R: Rows>(rows: &mut R, age: Duration, now: Time) -> Result<(), R::Error> {
+    let Some(hall) = rows.hall()? else { return Ok(()) };
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    // The profile is for everybody who joins, however old it is.
+    if let Some(seq) = hall.signed_profile
+        && let Some(mut profile) = rows.message(Lane::Group, seq)?
+    {
+        profile.at = now;
+        rows.put_message(&profile)?;
+    }
+    let before = Time::from_millis(now.millis().saturating_sub(age));
+    rows.forget_messages(before, hall.group.done, hall.support.done)
 }

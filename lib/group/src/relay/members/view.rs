@@ -1,5 +1,8 @@
 //! What the members' side of a group has to know of the relay at a moment.
 
+use agent::time::Env;
+
+use super::event::MemberEvent;
 use super::persona::Persona;
 use crate::event::{Event, OwnProfile};
 use crate::identity::{GroupId, MemberId, MemberKey};
@@ -9,6 +12,7 @@ use crate::message::Message;
 use crate::preferences::{Feature, Preferences};
 use crate::profile::GroupProfile;
 use crate::relay::check::ROLE;
+use crate::relay::journal::LogEvent;
 use crate::relay::name::ServiceId;
 use crate::relay::roster::StoredRoster;
 use crate::relay::state::Relay;
@@ -42,6 +46,14 @@ pub struct GroupView {
 }
 
 impl Relay {
+    /// Writes what happened to members into the log. Call it once the rows are durable.
+    pub fn note(&mut self, service: ServiceId, events: &[MemberEvent], env: &mut Env<'_>) {
+        let lines: Vec<LogEvent> = events.iter().filter_map(MemberEvent::to_log).collect();
+        if !lines.is_empty() {
+            self.with(service, env, |service, context| lines.into_iter().for_each(|line| service.log(line, context)));
+        }
+    }
+
     /// What the members' side of a service has to know; nothing if members are not served.
     pub fn view(&self, service: ServiceId) -> Option<GroupView> {
         let service = self.service(service).filter(|service| service.status.is_serving())?;
@@ -76,6 +88,11 @@ impl GroupView {
     /// Whether joiners are let in at the moment.
     pub fn is_accepting(&self) -> bool {
         self.accepting
+    }
+
+    /// Whether somebody decides about everybody who wants to join.
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// The role that a joiner begins with.

@@ -521,7 +521,8 @@ fn old_messages_are_forgotten_and_the_signed_profile_is_not() {
     world.work();
     world.pass(hours(24 * 31));
     world.owner_posts("new");
-    world.step(|members| members.forget_old(hours(24 * 30)).unwrap());
+    let now = world.now();
+    group::relay::members::forget_old(&mut world.rows, hours(24 * 30), now).unwrap();
     assert_eq!(world.rows.all_messages().filter(|message| message.lane == Lane::Group).count(), 2);
     let mary = world.join("Mary");
     assert_eq!(names(&world.heard(&mary)), ["x.grp.link.mem", ">x.grp.info", "x.grp.mem.intro", ">x.msg.new"]);

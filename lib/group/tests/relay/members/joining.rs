@@ -352,6 +352,9 @@ fn requests_wait_while_nobody_is_admitted() {
     assert!(world.next().is_none());
     assert!(!world.step(|members| members.admit_waiting().unwrap()));
     world.restart();
+    // The agent tells of it again.
+    let other = world.ask_signed(&Person::new("Bob"), Person::new("Bob").join(RELAY));
+    assert_eq!(world.events.last(), Some(&MemberEvent::Waiting(other)));
     world.owner_signs(Event::GroupRelayControl(RelayControl { command: RelayCommand::Resume }));
     world.step(|members| members.admit_waiting().unwrap());
     world.connect(&mary);
@@ -364,7 +367,7 @@ fn the_operators_program_decides_about_those_who_are_new() {
     let mut world = World::with(RelaySettings { ask_about_members: true, ..settings() });
     let (mary, eve) = (Person::new("Mary"), Person::new("Eve"));
     let (first, second) = (world.ask_signed(&mary, mary.join(RELAY)), world.ask_signed(&eve, eve.join(RELAY)));
-    let questions = world.step(|members| members.questions(10).unwrap());
+    let questions = group::relay::members::questions(&world.view(), &world.rows, 10).unwrap();
     let asked: Vec<_> = questions.iter().map(|question| (question.request, question.name.as_str())).collect();
     assert_eq!(asked, [(first, "Mary"), (second, "Eve")]);
     world.restart();
