@@ -17,7 +17,7 @@ use crate::checks::Judge;
 use crate::stage::{HOUR, Plan, ServerLie, Stage, random_plan};
 
 /// How many schedules an ordinary run of the tests tries.
-const SAMPLE: u64 = 40;
+const SAMPLE: u64 = 50;
 
 /// A schedule that does not come so far is stopped after so many happenings.
 const MAX_HAPPENINGS: u64 = 200_000;
@@ -186,7 +186,7 @@ fn every_schedule_publishes_only_what_passed_and_comes_to_an_end() {
     println!("{} schedules: {total:#?}", seeds.len());
     // A sample in which something never happens shows nothing about it.
     let missing: Vec<_> = EXPECTED.iter().filter(|what| !total.contains_key(*what)).collect();
-    assert!(missing.is_empty() || seeds.len() < 40, "never happened: {missing:?}");
+    assert!(missing.is_empty() || seeds.len() < 50, "never happened: {missing:?}");
 }
 
 #[test]
