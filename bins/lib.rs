@@ -6,6 +6,7 @@ pub mod group_link;
 pub mod held;
 pub mod operator;
 pub mod owning;
+mod relay_lines;
 pub mod retrieve;
 pub mod sequence;
 pub mod taking_part;

@@ -84,16 +84,11 @@ async fn say_as_member(
     if !said.is_empty() {
         work.until_sent().await?;
     }
-    let mut sent = Vec::new();
-    for said in said {
-        let mut relays = Vec::new();
-        for relay in &said.relays {
-            let unsent = unsent_of_member(&work, relay).await?;
-            let name = keep.look(|member| name_in(member, relay));
-            relays.push(to_relay(relay, name, unsent));
-        }
-        sent.push(said.into_document(relays));
-    }
+    let to_relay = async |relay: &MemberId| {
+        let unsent = unsent_of_member(&work, relay).await?;
+        Ok(to_relay(relay, keep.look(|member| name_in(member, relay)), unsent))
+    };
+    let sent = documents(said, to_relay).await?;
     work.close().await;
     print_before(outcome, sent, ctx)
 }
@@ -147,16 +142,11 @@ async fn say_as_owner(
     if !said.is_empty() {
         work.until(|_| true).await?;
     }
-    let mut sent = Vec::new();
-    for said in said {
-        let mut relays = Vec::new();
-        for relay in &said.relays {
-            let unsent = unsent_of_owner(&work, relay).await?;
-            let name = keep.look(|owner| name_of(owner, relay));
-            relays.push(to_relay(relay, name, unsent));
-        }
-        sent.push(said.into_document(relays));
-    }
+    let to_relay = async |relay: &MemberId| {
+        let unsent = unsent_of_owner(&work, relay).await?;
+        Ok(to_relay(relay, keep.look(|owner| name_of(owner, relay)), unsent))
+    };
+    let sent = documents(said, to_relay).await?;
     work.close().await;
     print_before(outcome, sent, ctx)
 }
@@ -171,6 +161,22 @@ async fn unsent_of_owner(work: &owning::work::Work<'_>, relay: &MemberId) -> Res
 fn name_of(owner: &GroupOwner, relay: &MemberId) -> Option<String> {
     let profile = owner.relay(relay).and_then(|record| record.profile());
     profile.map(|profile| profile.display_name.clone())
+}
+
+/// What was said, with how far it is on its way to each relay.
+async fn documents(
+    said: Vec<Said>,
+    to_relay: impl AsyncFn(&MemberId) -> Result<SentToRelay, Error>,
+) -> Result<Vec<GroupSent>, Error> {
+    let mut sent = Vec::new();
+    for said in said {
+        let mut relays = Vec::new();
+        for relay in &said.relays {
+            relays.push(to_relay(relay).await?);
+        }
+        sent.push(said.into_document(relays));
+    }
+    Ok(sent)
 }
 
 async fn remember(messages: &Messages, changes: Vec<Change>) -> Result<(), Error> {

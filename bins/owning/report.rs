@@ -1,15 +1,15 @@
 //! What people and traces are told of relays: a line for each change of a status, and whatever is worth knowing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cli::{Code, Context, Progress, Step};
 use group::body::names;
 use group::identity::MemberId;
 use group::owner::{ActiveStage, EndReason, Event, GroupOwner, Outcome, RejectedReason, Status};
-
 use smp::address::ServerAddress;
 
 use super::relays::called_by_id;
+use crate::relay_lines::Problems;
 use crate::trace_name;
 
 /// Who acts, in the trace.
@@ -19,7 +19,7 @@ pub(super) const OWNER: &str = "owner";
 #[derive(Default)]
 pub(super) struct Report {
     progress: BTreeMap<MemberId, Progress>,
-    problems: BTreeSet<String>,
+    pub(super) problems: Problems,
 }
 
 impl Report {
@@ -38,15 +38,19 @@ impl Report {
         match event {
             Event::Status { relay, status, stage } => self.status(ctx, owner, relay, *status, *stage),
             Event::Problem { relay, problem } => {
-                self.warn(ctx, Code::RelayProblem, format!("{}: {problem}", called_by_id(owner, relay)));
+                self.problems.warn(ctx, Code::RelayProblem, format!("{}: {problem}", called_by_id(owner, relay)));
             }
             Event::Dropped { relay, reason } => {
                 let name = called_by_id(owner, relay);
-                self.warn(ctx, Code::PeerMessageRefused, format!("{name}: something that came was dropped: {reason}"));
+                self.problems.warn(
+                    ctx,
+                    Code::PeerMessageRefused,
+                    format!("{name}: something that came was dropped: {reason}"),
+                );
             }
             Event::RosterRefused { relay, error } => {
                 let name = called_by_id(owner, relay);
-                self.warn(ctx, Code::RelayProblem, format!("{name}: the relay keeps its old roster: {error}"));
+                self.problems.warn(ctx, Code::RelayProblem, format!("{name}: the relay keeps its old roster: {error}"));
             }
             Event::Capabilities { relay, .. } => step(ctx, &called_by_id(owner, relay), "relay_capabilities", ""),
             Event::Accepting { relay, accepting } => {
@@ -59,7 +63,7 @@ impl Report {
                 step(ctx, &server, "link_update", &format!("version {version}"));
             }
             Event::LinkNotWritten { reason } => {
-                self.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
+                self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
             }
         }
     }
@@ -86,18 +90,6 @@ impl Report {
         if let Some(message) = waiting_for(status, stage) {
             self.progress.insert(relay.clone(), ctx.progress(format!("{name}: {message}")));
         }
-    }
-
-    /// Warns once of each problem.
-    pub(super) fn warn(&mut self, ctx: &Context, code: Code, problem: String) {
-        if self.problems.insert(problem.clone()) {
-            ctx.warn(code, problem);
-        }
-    }
-
-    /// A problem that is over may be told again.
-    pub(super) fn forget(&mut self, about: &str) {
-        self.problems.retain(|problem| !problem.starts_with(about));
     }
 }
 

@@ -107,7 +107,7 @@ impl Work<'_> {
                         let plan =
                             QueuePlan { server: server.address, password: server.password, sender_secures: true };
                         let outcome = self.open(&connection, JoinLink::Full(link), plan, info).await?;
-                        self.finish_trial(number, due, outcome.unwrap_or(Outcome::Done));
+                        self.finish_trial(number, due, outcome);
                     }
                     Task::Delete { connection, .. } => {
                         self.delete(id(&connection)?).await?;

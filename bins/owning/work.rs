@@ -1,21 +1,17 @@
 //! A run in which the owner's tasks are done, and what relays say reaches the owner, until a goal is reached.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, Settings, TaskFault, Where,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, TaskFault,
 };
-use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
 use group::owner::{ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Status, Task, TaskId};
-use net::agent::{
-    Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
-};
+use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
 use smp::address::ServerAddress;
 use smp::error::Error as ServerError;
@@ -30,6 +26,7 @@ use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
+use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +51,7 @@ pub(super) enum Job {
 pub struct Work<'a> {
     pub(super) ctx: &'a mut Context,
     keep: GroupKeep,
-    pub(super) agent: Agent,
+    lines: RelayLines,
     events: AgentEvents,
     written: watch::Receiver<u64>,
     network: JoinSet<(Job, Outcome)>,
@@ -63,8 +60,6 @@ pub struct Work<'a> {
     pub(super) random: Box<dyn Random + Send>,
     clock: Clock,
     timeout: Timeout,
-    /// Connections from whose queues messages come.
-    subscribed: BTreeSet<String>,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
     report: Report,
@@ -83,13 +78,12 @@ impl<'a> Work<'a> {
             ctx,
             written: keep.written(),
             keep: keep.clone(),
-            agent,
+            lines: RelayLines::new(agent),
             events,
             network: JoinSet::new(),
             running: BTreeMap::new(),
             clock,
             timeout,
-            subscribed: BTreeSet::new(),
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             trials: Trials::default(),
@@ -100,7 +94,7 @@ impl<'a> Work<'a> {
 
     /// Connections that nobody knows are what tests left behind.
     async fn load(&mut self) -> Result<(), Error> {
-        for (connection, outcome) in self.agent.load_all().await.map_err(agent_error)? {
+        for (connection, outcome) in self.lines.agent.load_all().await.map_err(agent_error)? {
             outcome.map_err(agent_error)?;
             let name = ConnectionName::new(&connection.to_string());
             if !name.is_some_and(|name| self.keep.look(|owner| owner.uses(&name))) {
@@ -116,7 +110,7 @@ impl<'a> Work<'a> {
             connection.delete(agent::connection::Delivery::Drop, env);
             Ok::<_, Error>(())
         };
-        done(self.agent.change(&connection, delete).await)
+        done(self.lines.agent.change(&connection, delete).await)
     }
 
     /// The time.
@@ -187,44 +181,21 @@ impl<'a> Work<'a> {
         if !self.network.is_empty() || self.keep.look(|owner| owner.has_tasks()) {
             return Ok(false);
         }
-        let names: Vec<String> = self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect());
-        for name in names {
-            let Some(name) = ConnectionName::new(&name) else { continue };
-            match self.agent.status(&id(&name)?).await {
-                Ok(status) if matches!(status.at, Where::Asked | Where::Connected) && status.unsent == 0 => {}
-                Ok(_) => return Ok(false),
-                Err(AgentError::Unknown(_)) => {}
-                Err(error) => return Err(agent_error(error)),
-            }
-        }
-        Ok(true)
+        self.lines.are_quiet(&self.connections()).await
+    }
+
+    fn connections(&self) -> Vec<String> {
+        self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect())
     }
 
     /// How many messages of ours the servers do not have, of one connection.
     pub async fn unsent(&self, connection: &ConnectionName) -> Result<usize, Error> {
-        match self.agent.status(&id(connection)?).await {
-            Ok(status) => Ok(status.unsent),
-            Err(AgentError::Unknown(_)) => Ok(0),
-            Err(error) => Err(agent_error(error)),
-        }
+        self.lines.unsent(connection).await
     }
 
     /// Whether the servers have nothing left for us: a relay may have left the group since we last looked.
     async fn is_drained(&self) -> Result<bool, Error> {
-        let names: Vec<String> = self.keep.look(|owner| owner.connections().names().map(str::to_owned).collect());
-        for name in names {
-            if !self.subscribed.contains(&name) {
-                return Ok(false);
-            }
-            let Some(name) = ConnectionName::new(&name) else { continue };
-            match self.agent.look(&id(&name)?).await {
-                Ok(queue) if queue.size == 0 => {}
-                Ok(_) | Err(LookError::Unavailable(_) | LookError::Client(_)) => return Ok(false),
-                Err(LookError::Agent(AgentError::Unknown(_))) => {}
-                Err(LookError::Agent(error)) => return Err(agent_error(error)),
-            }
-        }
-        Ok(true)
+        self.lines.are_drained(&self.connections()).await
     }
 
     /// Waits for the next thing that happens. False if that takes too long.
@@ -341,7 +312,7 @@ impl<'a> Work<'a> {
             Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
             Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
         };
-        self.report.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
+        self.report.problems.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
         Ok(())
     }
 
@@ -355,7 +326,7 @@ impl<'a> Work<'a> {
         let outcome = match task {
             Task::Open { connection, link, server, info } => {
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
-                self.open(&connection, JoinLink::Full(link), plan, info).await?
+                Some(self.open(&connection, JoinLink::Full(link), plan, info).await?)
             }
             Task::Allow { connection, info } => {
                 self.record_body(&connection, Way::Out, &info);
@@ -387,18 +358,11 @@ impl<'a> Work<'a> {
         link: JoinLink,
         plan: QueuePlan,
         info: Vec<u8>,
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Outcome, Error> {
         self.record_body(name, Way::Out, &info);
-        let settings = Settings { pq: Pq::Off, ..Settings::default() };
         let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
-        let mut connection = Connection::open(link, &settings, &mut env);
-        if let Err(error) = connection.join(plan, info, &mut env) {
-            return Ok(Some(Outcome::Refused(error.to_string())));
-        }
-        match self.agent.open(id(name)?, connection).await {
-            Ok(()) | Err(AgentError::Exists(_)) => Ok(Some(Outcome::Done)),
-            Err(error) => Err(agent_error(error)),
-        }
+        let opened = self.lines.open(name, link, plan, info, &mut env).await?;
+        Ok(opened.map_or_else(Outcome::Refused, |()| Outcome::Done))
     }
 
     /// Makes a step of a connection and finishes the task with it. `None` if that is all.
@@ -413,7 +377,7 @@ impl<'a> Work<'a> {
             step(connection, env)?;
             Ok::<_, ConnectionError>(keep.change(|owner| owner.finish(&task, Outcome::Done, env)))
         };
-        match self.agent.change(&id(name)?, both).await {
+        match self.lines.agent.change(&id(name)?, both).await {
             Ok(finished) => {
                 self.told(&finished.map_err(Error::bug)?);
                 self.keep.save().await?;
@@ -434,7 +398,7 @@ impl<'a> Work<'a> {
                 None => Ok(()),
             },
             AgentEvent::Subscribed(id) => {
-                self.subscribed.insert(id.to_string());
+                self.lines.subscribed(&id);
                 Ok(())
             }
             AgentEvent::Keeping(Ok(())) => Ok(()),
@@ -446,7 +410,7 @@ impl<'a> Work<'a> {
                 None => Ok(()),
             },
             AgentEvent::Server(server, event) => {
-                self.server_event(&server, event);
+                self.report.problems.take_server(self.ctx, OWNER, &server, &event);
                 Ok(())
             }
             AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
@@ -488,25 +452,10 @@ impl<'a> Work<'a> {
             ConnectionEvent::NotSent { fault: fault @ TaskFault::Refused { error: ServerError::Auth, .. }, .. } => {
                 self.failed(name, &fault.to_string()).await
             }
-            ConnectionEvent::NotSent { fault, .. } => {
-                self.report.warn(
-                    self.ctx,
-                    Code::MessageNotSent,
-                    format!("{name}: a message will not be sent: {fault}"),
-                );
+            event => {
+                self.report.problems.warn_of_connection(self.ctx, &name, &event);
                 Ok(())
             }
-            ConnectionEvent::Refused(fault) => {
-                let problem = format!("{name}: something that came was dropped: {fault}");
-                self.report.warn(self.ctx, Code::PeerMessageRefused, problem);
-                Ok(())
-            }
-            ConnectionEvent::QuotaExceeded { .. } => {
-                let problem = format!("{name}: the relay's queue is full; it will be tried again");
-                self.report.warn(self.ctx, Code::QueueFull, problem);
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 
@@ -523,7 +472,7 @@ impl<'a> Work<'a> {
             heard(connection, env);
             Ok::<_, Error>(told)
         };
-        match self.agent.change(&id(name)?, both).await {
+        match self.lines.agent.change(&id(name)?, both).await {
             Ok(Ok(events)) => self.told(&events),
             Ok(Err(OwnerError::UnknownConnection(_) | OwnerError::Prohibited(..))) => {}
             Ok(Err(error)) => return Err(Error::bug(error)),
@@ -540,68 +489,12 @@ impl<'a> Work<'a> {
         self.tell(|owner, env| owner.connection_failed(&name, reason, env)).await
     }
 
-    fn server_event(&mut self, server: &ServerAddress, event: ServerEvent) {
-        let (outcome, note) = match &event {
-            ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
-            ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
-            ServerEvent::ConnectFailed(error) => (crate::code(error.blame()).name(), error.to_string()),
-        };
-        let to = &server.to_string();
-        self.ctx.trace().step(Step { who: OWNER, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
-        match &event {
-            ServerEvent::ConnectFailed(error) => {
-                let problem = crate::connect_error(server, error);
-                self.report.warn(self.ctx, Code::ServerDown, format!("{problem}; it will be tried again"));
-            }
-            ServerEvent::Connected { .. } => self.report.forget(&server.first_host().to_string()),
-            ServerEvent::Disconnected(_) => {}
-        }
-    }
-
     /// Ends in good order.
     pub async fn close(self) {
-        self.agent.close().await;
-    }
-}
-
-/// Lets a relay in. One that was let in before, by a run that was cut off, is in.
-pub(crate) fn allow(connection: &mut Connection, info: Vec<u8>, env: &mut Env<'_>) -> Result<(), ConnectionError> {
-    match connection.allow(info, env) {
-        Err(_) if matches!(connection.status().at, Where::Allowed | Where::Greeting | Where::Connected) => Ok(()),
-        outcome => outcome,
+        self.lines.agent.close().await;
     }
 }
 
 fn send(connection: &mut Connection, bodies: &[Vec<u8>], env: &mut Env<'_>) -> Result<(), ConnectionError> {
     bodies.iter().try_for_each(|body| connection.send(body, SendOptions::default(), env).map(drop))
-}
-
-/// A connection that is gone needs nothing more.
-pub(crate) fn done(changed: Result<(), ChangeError<Error>>) -> Result<(), Error> {
-    match changed {
-        Ok(()) | Err(ChangeError::Agent(AgentError::Unknown(_))) => Ok(()),
-        Err(ChangeError::Agent(error)) => Err(agent_error(error)),
-        Err(ChangeError::Refused(error)) => Err(error),
-    }
-}
-
-/// What the agent could not do.
-pub(crate) fn agent_error(error: AgentError) -> Error {
-    match error {
-        AgentError::NotKept(error) => match error.downcast_ref::<Error>() {
-            Some(error) => error.clone(),
-            None => Error::bug(error),
-        },
-        AgentError::Unreadable(name, error) => Error::new(Code::FieldInvalid, error)
-            .at(format!("connections.{name}"))
-            .hint("the state file is damaged, or of a newer version of the tools"),
-        error => Error::bug(error),
-    }
-}
-
-pub(crate) async fn sleep(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
-        None => std::future::pending().await,
-    }
 }

@@ -1,9 +1,11 @@
 //! What people and traces are told of relays: a line for each change of a status, and whatever is worth knowing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cli::{Code, Context, Progress, Step};
 use group::membership::{Event, Membership, RelayNumber, RelayRecord, Status};
+
+use crate::relay_lines::Problems;
 
 /// Who acts, in the trace.
 pub(super) const MEMBER: &str = "member";
@@ -12,7 +14,7 @@ pub(super) const MEMBER: &str = "member";
 #[derive(Default)]
 pub(super) struct Report {
     progress: BTreeMap<RelayNumber, Progress>,
-    problems: BTreeSet<String>,
+    pub(super) problems: Problems,
 }
 
 impl Report {
@@ -45,19 +47,19 @@ impl Report {
                 self.wait_for(ctx, member, *relay, *status);
             }
             Event::Problem { relay, problem } => {
-                self.warn(ctx, Code::RelayProblem, format!("{}: {problem}", called(member, *relay)));
+                self.problems.warn(ctx, Code::RelayProblem, format!("{}: {problem}", called(member, *relay)));
             }
             Event::Sent { relay, message } => step(ctx, &called(member, *relay), "say", &message.to_string()),
             Event::NotSent { relay, message } => {
                 let name = called(member, *relay);
-                self.warn(ctx, Code::MessageNotSent, format!("{name}: message {message} will not be sent"));
+                self.problems.warn(ctx, Code::MessageNotSent, format!("{name}: message {message} will not be sent"));
             }
             Event::LinkReplayed => {
                 let problem = "the server of the group link returns old data; it is not followed";
-                self.warn(ctx, Code::LinkReplayed, problem.to_owned());
+                self.problems.warn(ctx, Code::LinkReplayed, problem.to_owned());
             }
             Event::LinkUnusable { reason } => {
-                self.warn(ctx, Code::ServerDown, format!("the group link cannot be read now: {reason}"));
+                self.problems.warn(ctx, Code::ServerDown, format!("the group link cannot be read now: {reason}"));
             }
             Event::Profile(profile) => step(ctx, "", "group_profile", &profile.display_name),
             Event::Ended(why) => step(ctx, "", "membership_over", &why.to_string()),
@@ -65,18 +67,6 @@ impl Report {
             // The rest is printed, not told.
             _ => {}
         }
-    }
-
-    /// Warns once of each problem.
-    pub(super) fn warn(&mut self, ctx: &Context, code: Code, problem: String) {
-        if self.problems.insert(problem.clone()) {
-            ctx.warn(code, problem);
-        }
-    }
-
-    /// A problem that is over may be told again.
-    pub(super) fn forget(&mut self, about: &str) {
-        self.problems.retain(|problem| !problem.starts_with(about));
     }
 }
 

@@ -7,21 +7,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, ReceivedMessage, SendOptions, Settings,
-    Where,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, ReceivedMessage, SendOptions, Where,
 };
-use agent::ratchet::Pq;
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
-use cli::{Code, Context, Error, Kept, OrError as _, State, Step, Timeout};
+use cli::{Code, Context, Error, Kept, OrError as _, State, Timeout};
 use crypto::Random;
 use group::membership::{Event, MemberError, Membership, Outcome, Received, RelayRecord, Task, TaskId};
 use group::owner::{ConnectionName, Outcome as LinkOutcome};
-use net::agent::{
-    Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, LookError, ServerEvent, Unsubscribed,
-};
+use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
-use smp::address::ServerAddress;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -34,12 +29,13 @@ use crate::connection::running::{Watch, clock, observer, options};
 use crate::documents::Member;
 use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
-use crate::owning::work::{agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
 
 /// How long a run that has what it wants goes on when nothing happens.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -66,7 +62,7 @@ pub struct Work<'a> {
     keep: MemberKeep,
     messages: Messages,
     reading: Reading,
-    agent: Agent,
+    lines: RelayLines,
     events: AgentEvents,
     written: watch::Receiver<u64>,
     network: JoinSet<(TaskId, LinkOutcome)>,
@@ -74,8 +70,6 @@ pub struct Work<'a> {
     random: Box<dyn Random + Send>,
     clock: Clock,
     timeout: Timeout,
-    /// Connections from whose queues messages come.
-    subscribed: BTreeSet<String>,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
     report: Report,
@@ -111,18 +105,17 @@ impl<'a> Work<'a> {
             keep: keep.clone(),
             messages,
             reading,
-            agent,
+            lines: RelayLines::new(agent),
             events,
             network: JoinSet::new(),
             running: BTreeSet::new(),
             clock,
             timeout,
-            subscribed: BTreeSet::new(),
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             said: 0,
         };
-        for (_, outcome) in work.agent.load_all().await.map_err(agent_error)? {
+        for (_, outcome) in work.lines.agent.load_all().await.map_err(agent_error)? {
             outcome.map_err(agent_error)?;
         }
         work.keep.look(|member| work.report.show(work.ctx, member));
@@ -306,12 +299,11 @@ impl<'a> Work<'a> {
         if self.keep.look(|member| member.relays().iter().any(owes)) {
             return Ok(false);
         }
-        for name in self.connections() {
-            match self.agent.status(&id(&name)?).await {
-                Ok(status) if status.at == Where::Deleting => return Ok(false),
-                Ok(status) if status.at == Where::Connected && status.unsent > 0 => return Ok(false),
-                Ok(_) | Err(AgentError::Unknown(_)) => {}
-                Err(error) => return Err(agent_error(error)),
+        for name in self.connections().iter().filter_map(|name| ConnectionName::new(name)) {
+            match self.lines.status(&name).await? {
+                Some(status) if status.at == Where::Deleting => return Ok(false),
+                Some(status) if status.at == Where::Connected && status.unsent > 0 => return Ok(false),
+                Some(_) | None => {}
             }
         }
         Ok(true)
@@ -322,44 +314,21 @@ impl<'a> Work<'a> {
         if !self.network.is_empty() || self.keep.look(Membership::has_tasks) {
             return Ok(false);
         }
-        for name in self.connections() {
-            match self.agent.status(&id(&name)?).await {
-                Ok(status) if matches!(status.at, Where::Asked | Where::Connected) && status.unsent == 0 => {}
-                Ok(_) => return Ok(false),
-                Err(AgentError::Unknown(_)) => {}
-                Err(error) => return Err(agent_error(error)),
-            }
-        }
-        Ok(true)
+        self.lines.are_quiet(&self.connections()).await
     }
 
-    fn connections(&self) -> Vec<ConnectionName> {
-        self.keep.look(|member| member.connections().names().filter_map(ConnectionName::new).collect())
+    fn connections(&self) -> Vec<String> {
+        self.keep.look(|member| member.connections().names().map(str::to_owned).collect())
     }
 
     /// How many messages of ours the servers do not have, of one connection.
     pub async fn unsent(&self, connection: &ConnectionName) -> Result<usize, Error> {
-        match self.agent.status(&id(connection)?).await {
-            Ok(status) => Ok(status.unsent),
-            Err(AgentError::Unknown(_)) => Ok(0),
-            Err(error) => Err(agent_error(error)),
-        }
+        self.lines.unsent(connection).await
     }
 
     /// Whether the servers have nothing left for us.
     async fn is_drained(&self) -> Result<bool, Error> {
-        for name in self.connections() {
-            if !self.subscribed.contains(name.as_str()) {
-                return Ok(false);
-            }
-            match self.agent.look(&id(&name)?).await {
-                Ok(queue) if queue.size == 0 => {}
-                Ok(_) | Err(LookError::Unavailable(_) | LookError::Client(_)) => return Ok(false),
-                Err(LookError::Agent(AgentError::Unknown(_))) => {}
-                Err(LookError::Agent(error)) => return Err(agent_error(error)),
-            }
-        }
-        Ok(true)
+        self.lines.are_drained(&self.connections()).await
     }
 
     /// Waits for the next thing that happens. False if that takes too long.
@@ -418,7 +387,9 @@ impl<'a> Work<'a> {
         match how {
             Task::Open { connection, link, server, info } => {
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
-                let outcome = self.open(&connection, JoinLink::Full(link), plan, info).await?;
+                let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
+                let opened = self.lines.open(&connection, JoinLink::Full(link), plan, info, &mut env).await?;
+                let outcome = opened.map_or_else(Outcome::Refused, |()| Outcome::Done);
                 self.tell(|member, env| member.finish(&task, outcome, env)).await
             }
             Task::Allow { connection, info } => {
@@ -441,26 +412,6 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Opens a connection; one of this name is the one that is wanted.
-    async fn open(
-        &mut self,
-        name: &ConnectionName,
-        link: JoinLink,
-        plan: QueuePlan,
-        info: Vec<u8>,
-    ) -> Result<Outcome, Error> {
-        let settings = Settings { pq: Pq::Off, ..Settings::default() };
-        let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
-        let mut connection = Connection::open(link, &settings, &mut env);
-        if let Err(error) = connection.join(plan, info, &mut env) {
-            return Ok(Outcome::Refused(error.to_string()));
-        }
-        match self.agent.open(id(name)?, connection).await {
-            Ok(()) | Err(AgentError::Exists(_)) => Ok(Outcome::Done),
-            Err(error) => Err(agent_error(error)),
-        }
-    }
-
     /// Makes a step of a connection and finishes the task with it.
     async fn talk(
         &mut self,
@@ -473,7 +424,7 @@ impl<'a> Work<'a> {
             step(connection, env)?;
             Ok::<_, ConnectionError>(keep.change(|member| member.finish(&finished, Outcome::Done, env)))
         };
-        let reason = match self.agent.change(&id(name)?, both).await {
+        let reason = match self.lines.agent.change(&id(name)?, both).await {
             Ok(finished) => {
                 self.keep.save().await?;
                 return self.told(finished.map_err(Error::bug)?).await;
@@ -492,7 +443,7 @@ impl<'a> Work<'a> {
                 None => Ok(()),
             },
             AgentEvent::Subscribed(id) => {
-                self.subscribed.insert(id.to_string());
+                self.lines.subscribed(&id);
                 Ok(())
             }
             AgentEvent::Keeping(Ok(())) => Ok(()),
@@ -504,7 +455,7 @@ impl<'a> Work<'a> {
                 None => Ok(()),
             },
             AgentEvent::Server(server, event) => {
-                self.server_event(&server, &event);
+                self.report.problems.take_server(self.ctx, MEMBER, &server, &event);
                 Ok(())
             }
             AgentEvent::Keeping(Err(error)) | AgentEvent::Lost(error) => Err(agent_error(error)),
@@ -521,26 +472,14 @@ impl<'a> Work<'a> {
                     let _ = connection.acknowledge(&receipt, None, env);
                     Ok::<_, Error>(())
                 };
-                done(self.agent.change(&id(&name)?, acknowledge).await)
+                done(self.lines.agent.change(&id(&name)?, acknowledge).await)
             }
             ConnectionEvent::Stopped(fault) => self.failed(&name, &fault.to_string()).await,
             ConnectionEvent::QueueLost => self.failed(&name, "the server has deleted our queue").await,
-            ConnectionEvent::NotSent { fault, .. } => {
-                let problem = format!("{name}: a message will not be sent: {fault}");
-                self.report.warn(self.ctx, Code::MessageNotSent, problem);
+            event => {
+                self.report.problems.warn_of_connection(self.ctx, &name, &event);
                 Ok(())
             }
-            ConnectionEvent::Refused(fault) => {
-                let problem = format!("{name}: something that came was dropped: {fault}");
-                self.report.warn(self.ctx, Code::PeerMessageRefused, problem);
-                Ok(())
-            }
-            ConnectionEvent::QuotaExceeded { .. } => {
-                let problem = format!("{name}: the relay's queue is full; it will be tried again");
-                self.report.warn(self.ctx, Code::QueueFull, problem);
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 
@@ -552,7 +491,7 @@ impl<'a> Work<'a> {
             connection.heard();
             Ok::<_, Error>(told)
         };
-        match self.agent.change(&id(name)?, both).await {
+        match self.lines.agent.change(&id(name)?, both).await {
             Ok(Ok(events)) => {
                 self.keep.save().await?;
                 self.told(events).await
@@ -578,34 +517,16 @@ impl<'a> Work<'a> {
             let _ = connection.acknowledge(&message.id, None, env);
             Ok::<_, Error>(())
         };
-        done(self.agent.change(&id(name)?, acknowledge).await)
+        done(self.lines.agent.change(&id(name)?, acknowledge).await)
     }
 
     async fn failed(&mut self, name: &ConnectionName, reason: &str) -> Result<(), Error> {
         self.tell(|member, env| member.connection_failed(name, reason, env)).await
     }
 
-    fn server_event(&mut self, server: &ServerAddress, event: &ServerEvent) {
-        let (outcome, note) = match event {
-            ServerEvent::Connected { version } => ("ok", format!("SMP {version}")),
-            ServerEvent::Disconnected(end) => (Code::Unreachable.name(), end.to_string()),
-            ServerEvent::ConnectFailed(error) => (crate::code(error.blame()).name(), error.to_string()),
-        };
-        let to = &server.to_string();
-        self.ctx.trace().step(Step { who: MEMBER, to, name: "smp_connect", outcome, note: &note, ..Step::default() });
-        match event {
-            ServerEvent::ConnectFailed(error) => {
-                let problem = crate::connect_error(server, error);
-                self.report.warn(self.ctx, Code::ServerDown, format!("{problem}; it will be tried again"));
-            }
-            ServerEvent::Connected { .. } => self.report.forget(&server.first_host().to_string()),
-            ServerEvent::Disconnected(_) => {}
-        }
-    }
-
     /// Ends in good order.
     pub async fn close(self) {
-        self.agent.close().await;
+        self.lines.agent.close().await;
     }
 }
 
