@@ -71,4 +71,5 @@ mod text;
 pub mod user_data;
 pub mod verification;
 pub mod version;
+mod versioned;
 mod wire_name;

@@ -12,7 +12,7 @@ use agent::time::{Env, Time};
 use group::relay::members::{GroupView, MemberEvent};
 use group::relay::{
     Change, CommandError, ConnectionName, Event as RelayEvent, GroupSelector, Outcome, RecordKey, Relay, ServiceId,
-    Status, Task, TaskId,
+    Status, TaskId,
 };
 use net::SharedRandom;
 use net::agent::{AgentEvent, AgentEvents, ServerEvent, Unsubscribed};
@@ -415,7 +415,7 @@ impl Keeper {
             }
             let mut env = Env { now: (self.clock)(), random: &mut self.random };
             let Some(task) = self.relay.task(&id, &mut env) else { continue };
-            let connection = about(&task);
+            let connection = task.connection();
             if connection.is_some_and(|connection| self.work.busy.contains_key(&connection)) {
                 continue;
             }
@@ -710,15 +710,4 @@ fn link_step(task: &TaskId, outcome: &Outcome) -> Option<(ServiceId, LinkStep, D
         Outcome::NoLink | Outcome::Failed(_) => Done::No,
     };
     Some((*service, step, done))
-}
-
-/// The connection that a task is about.
-fn about(task: &Task) -> Option<ConnectionName> {
-    match task {
-        Task::CreateLink { connection, .. }
-        | Task::Answer { connection, .. }
-        | Task::Send { connection, .. }
-        | Task::DeleteConnection(connection, _) => Some(*connection),
-        Task::ReadLink { .. } | Task::AskPolicy(_) | Task::Dismiss(_) => None,
-    }
 }

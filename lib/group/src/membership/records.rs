@@ -10,14 +10,15 @@
 use std::collections::BTreeMap;
 
 use codec::{Decode, Encode, Malformed, Reader, Write};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::comparison::MessageRecord;
 use super::error::RecordError;
 use super::people::MemberRecord;
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
+use crate::versioned::{self, Unreadable};
 
 /// The version of every record.
 const VERSION: u64 = 1;
@@ -83,18 +84,6 @@ pub(super) struct Page {
 struct Entry<T> {
     value: T,
     changed: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Versioned<T> {
-    v: u64,
-    #[serde(flatten)]
-    value: T,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    v: u64,
 }
 
 impl Page {
@@ -163,15 +152,15 @@ fn entry<T: DeserializeOwned + Default>(records: &dyn Records, key: &RecordKey) 
 }
 
 fn write<T: Serialize>(value: &T) -> Vec<u8> {
-    crate::json::to_vec(&Versioned { v: VERSION, value })
+    let mut out = Vec::new();
+    versioned::write(VERSION, value, &mut out);
+    out
 }
 
 /// Reads what a record holds.
 pub(super) fn read<T: DeserializeOwned>(key: &RecordKey, bytes: &[u8]) -> Result<T, RecordError> {
-    let malformed = |_| RecordError::Malformed(key.clone());
-    match serde_json::from_slice(bytes).map_err(malformed)? {
-        Version { v: VERSION } => {}
-        Version { v } => return Err(RecordError::Version(key.clone(), v)),
-    }
-    serde_json::from_slice::<Versioned<T>>(bytes).map(|versioned| versioned.value).map_err(malformed)
+    versioned::read(VERSION, bytes).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed => RecordError::Malformed(key.clone()),
+        Unreadable::Version(version) => RecordError::Version(key.clone(), version),
+    })
 }

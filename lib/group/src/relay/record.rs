@@ -4,11 +4,12 @@
 //! run. Values are JSON; those of services hold keys.
 
 use codec::{Decode, Encode, Malformed, Reader, Write};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::name::ServiceId;
+use crate::versioned::{self, Unreadable};
 
 /// The version of every record.
 const VERSION: u64 = 1;
@@ -60,31 +61,17 @@ pub enum LoadError {
     Stray(RecordKey),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Versioned<T> {
-    v: u64,
-    #[serde(flatten)]
-    value: T,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    v: u64,
-}
-
 pub(super) fn write<T: Serialize>(value: &T) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
-    out.extend(crate::json::to_vec(&Versioned { v: VERSION, value }));
+    versioned::write(VERSION, value, &mut out);
     out
 }
 
 pub(super) fn read<T: DeserializeOwned>(key: RecordKey, bytes: &[u8]) -> Result<T, LoadError> {
-    let malformed = |_| LoadError::Malformed(key);
-    match serde_json::from_slice(bytes).map_err(malformed)? {
-        Version { v: VERSION } => {}
-        Version { v } => return Err(LoadError::Version(key, v)),
-    }
-    serde_json::from_slice::<Versioned<T>>(bytes).map(|versioned| versioned.value).map_err(malformed)
+    versioned::read(VERSION, bytes).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed => LoadError::Malformed(key),
+        Unreadable::Version(version) => LoadError::Version(key, version),
+    })
 }
 
 impl Encode for RecordKey {

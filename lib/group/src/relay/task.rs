@@ -94,6 +94,19 @@ pub enum Task {
     DeleteConnection(ConnectionName, Delivery),
 }
 
+impl Task {
+    /// The connection that it is about.
+    pub fn connection(&self) -> Option<ConnectionName> {
+        match self {
+            Task::CreateLink { connection, .. }
+            | Task::Answer { connection, .. }
+            | Task::Send { connection, .. }
+            | Task::DeleteConnection(connection, _) => Some(*connection),
+            Task::ReadLink { .. } | Task::AskPolicy(_) | Task::Dismiss(_) => None,
+        }
+    }
+}
+
 /// What an operator's program is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyQuestion {

@@ -238,7 +238,7 @@ impl Relay {
                 continue;
             }
             let Some(task) = self.machine.task(&id, &mut turn.env()) else { continue };
-            let connection = about(&task);
+            let connection = task.connection();
             if connection.is_some_and(|connection| self.busy.values().any(|busy| *busy == connection)) {
                 continue;
             }
@@ -537,16 +537,5 @@ fn accept(turn: &mut Turn<'_>, request: u64, name: &ConnectionName, plan: QueueP
             Outcome::Done
         }
         Err(error) => Outcome::Failed(error.to_string()),
-    }
-}
-
-/// The connection that a task is about.
-fn about(task: &Task) -> Option<ConnectionName> {
-    match task {
-        Task::CreateLink { connection, .. }
-        | Task::Answer { connection, .. }
-        | Task::Send { connection, .. }
-        | Task::DeleteConnection(connection, _) => Some(*connection),
-        Task::ReadLink { .. } | Task::AskPolicy(_) | Task::Dismiss(_) => None,
     }
 }
