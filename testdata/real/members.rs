@@ -6,7 +6,7 @@ use crate::connections::{World, lines};
 use crate::relays::{Relay, create_group, run};
 
 /// Runs a program to its end; the lines that it prints.
-async fn print(world: &World, line: &str, stdin: &str) -> Vec<Value> {
+pub(crate) async fn print(world: &World, line: &str, stdin: &str) -> Vec<Value> {
     let output = world.attempt(world.command(line), stdin, None).await.unwrap();
     assert!(output.status.success(), "{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     lines(&String::from_utf8(output.stdout).unwrap())
