@@ -37,6 +37,7 @@
 
 pub mod address;
 mod admission;
+mod adopt;
 pub mod challenge;
 mod due;
 mod end;
@@ -57,7 +58,7 @@ pub mod status;
 pub mod task;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent::short_link::ContactShortLink;
 use agent::time::Env;
@@ -113,6 +114,8 @@ pub struct GroupOwner {
     untold_profile: Option<u64>,
     writing: Option<Writing>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Relay links of other owners that are none; they are read again in the next run.
+    unusable: BTreeSet<String>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -130,6 +133,7 @@ impl From<GroupLink> for GroupOwner {
             untold_profile: None,
             writing: None,
             retries: BTreeMap::new(),
+            unusable: BTreeSet::new(),
             connections: ConnectionRecords::default(),
         }
     }
