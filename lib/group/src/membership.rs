@@ -84,7 +84,7 @@ pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
-pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::compose::{Composed, Composition, compose_with};
 use self::link::LinkWatch;
 pub(crate) use self::view::{Me, View};
 use crate::body::ConnectionInfo;

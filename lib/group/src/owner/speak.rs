@@ -6,7 +6,9 @@ use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
 use crate::identity::{MemberId, MemberKey};
 use crate::member::Role;
-use crate::membership::{Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with};
+use crate::membership::{
+    Change, Composed, Composition, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with,
+};
 use crate::message_id::MessageId;
 use crate::profile::GroupType;
 use crate::step::link_verify::VerifiedOwner;
@@ -39,13 +41,12 @@ impl GroupOwner {
         if self.relays.iter().any(is_full) {
             return Err(MemberError::TooManyUnsent(MAX_OWED).into());
         }
-        let (composed, changes) = compose_with(&self.view(env), speech, records, env)?;
+        let Composition { messages, composed, changes } = compose_with(&self.view(env), speech, records, env)?;
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
             for Composed { id, body } in &composed {
                 owe(&mut record.owed, id.clone(), Say::Content(body.clone()));
             }
         }
-        let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })
     }

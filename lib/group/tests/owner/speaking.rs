@@ -24,7 +24,7 @@ impl Records for Memory {
 fn post(voice: Voice, signed: bool) -> Speech {
     let content = Content::text("news");
     let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
-    Speech { what, voice, signed, scope: None }
+    Speech { id: None, what, voice, signed, scope: None }
 }
 
 fn say(desk: &mut Desk, memory: &mut Memory, speech: &Speech) -> Result<Announced, OwnerError> {
