@@ -6,7 +6,7 @@ use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
 use grp::documents::Member;
 use grp::held::lock;
 use grp::taking_part::lines::GroupEvent;
-use grp::taking_part::messages::Messages;
+use grp::taking_part::messages::{Messages, Retention};
 use grp::taking_part::work::{End, Reading, Work, restored};
 
 const TOOL: Tool = Tool {
@@ -22,9 +22,11 @@ const TOOL: Tool = Tool {
         for ten minutes after another one is \"missing\".\n\n\
         Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
         servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
-        none.\n\n\
+        none. Old messages are forgotten (--keep-days, --keep-messages): of these only the name is kept for a while longer, \
+        so that no relay can deliver them as new.\n\n\
         On the way it does what else is due: it joins relays that the group link lists, and leaves those that it does not. \
-        Other commands on the same file have to wait for this one.",
+        While it waits for messages it says for grp-send, and does for grp-restore, what these want with the same file; they \
+        reach it through a socket beside it, FILE.sock. Other commands on the file have to wait.",
     keeps: &[Shape::of::<Member>()],
     writes: &[Shape::of::<GroupEvent>()],
     examples: &[
@@ -39,7 +41,7 @@ const TOOL: Tool = Tool {
         (4, "another program receives from the queues now; a local file"),
         (5, "fewer than --count messages came in time, or a server cannot be reached: try again"),
     ],
-    see_also: &["grp-join", "grp-send"],
+    see_also: &["grp-join", "grp-restore", "grp-send"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     ..Tool::NEW
 };
@@ -56,6 +58,9 @@ struct Args {
     /// Wait until N messages have come; edits, deletions and reactions are messages too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+
+    #[command(flatten)]
+    retention: Retention,
 
     /// Take part in a group whose keys come from a seed
     #[arg(long)]
@@ -85,7 +90,11 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 
 async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
     work.listen().await?;
+    work.keep_for(args.retention);
     let enough = |work: &Work<'_>| args.count.is_some_and(|count| work.said() >= count);
+    if args.follow || args.count.is_some() {
+        work.serve_others(&args.kept.state);
+    }
     if args.follow {
         return work.follow(|_| false).await;
     }

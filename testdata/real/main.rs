@@ -14,4 +14,5 @@ mod lifecycle;
 mod members;
 mod relays;
 mod server;
+mod sharing;
 mod unlinkable;

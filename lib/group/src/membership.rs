@@ -218,6 +218,16 @@ impl Membership {
         self.view.sources.get(relay).map(|source| &source.health)
     }
 
+    /// How many messages some relay, or this one, has not delivered yet.
+    pub fn awaited(&self, relay: Option<&MemberId>) -> usize {
+        self.view.awaited.count(relay)
+    }
+
+    /// When the group link is read again, if nothing else is a reason to.
+    pub fn link_due(&self) -> Time {
+        self.link.next
+    }
+
     /// Whether messages can come and go.
     pub fn is_usable(&self) -> bool {
         self.relays.iter().any(RelayRecord::is_connected)
