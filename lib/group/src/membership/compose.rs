@@ -187,6 +187,7 @@ impl Membership {
         }
         let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
         for number in &relays {
+            self.record_mut(*number)?.speak();
             for Composed { id, body } in &composed {
                 if self.record(*number).is_ok_and(|record| record.owes(id)) {
                     continue;

@@ -137,6 +137,7 @@ impl View {
             ChatEvent::GroupMemberNew(member) => self.introduced(&member.member_info, true, step),
             ChatEvent::GroupMemberIntroduction(member) => self.introduced(&member.member_info, false, step),
             ChatEvent::GroupLeave => step.demands.push(Demand::Part(step.relay.clone(), GoneReason::Left)),
+            ChatEvent::GroupRelayPair => step.demands.push(Demand::Pair),
             ChatEvent::Unknown(event) => step.drop_what_came(&format!("{} is nothing that we know", event.name())),
             other if other.is_content() => self.refuse("relays say nothing in the group", step),
             // What it says about itself stands in its relay link as well.
