@@ -17,7 +17,6 @@ use group::identity::MemberId;
 use group::membership::{Change, MemberError, Speech, SpeechFault};
 use group::message_id::MessageId;
 
-pub use self::owner::OwnerRun;
 use self::sent::{GroupSent, SentToRelay};
 use crate::taking_part::messages::Messages;
 

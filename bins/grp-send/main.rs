@@ -9,9 +9,9 @@ use grp::documents::{Group, Member};
 use grp::owning;
 use grp::serving::asking::{Access, access, documents};
 use grp::serving::job::{Job, Order};
+use grp::speaking::Speaking;
 use grp::speaking::say::Say;
 use grp::speaking::sent::GroupSent;
-use grp::speaking::{OwnerRun, Speaking};
 use grp::taking_part::messages::Messages;
 use grp::taking_part::work::{Reading, Work, restored};
 
@@ -128,11 +128,11 @@ fn say(
 ) -> Result<(Vec<GroupSent>, Result<(), Error>), Error> {
     let who = state.load::<Either<Member, Group>>()?;
     ctx.refuse_test(args.allow_test || matches!(who, Either::Second(_)))?;
-    let messages = Messages::beside(&args.kept.state)?;
     cli::block_on(async {
         match who {
             Either::First(member) => {
                 let (keep, run) = restored(member, state, &args.kept)?;
+                let messages = Messages::beside(&args.kept.state)?;
                 let mut work = Work::start(ctx, (&keep, &run), messages, Reading::Looks, args.timeout).await?;
                 let speaking = Speaking::begin(&mut work, speeches).await?;
                 if !speaking.is_silent() {
@@ -144,14 +144,13 @@ fn say(
             }
             Either::Second(group) => {
                 let (keep, run) = owning::restored(group, state, &args.kept)?;
-                let work = owning::work::Work::start(ctx, &keep, args.timeout, &run).await?;
-                let mut owner = OwnerRun { work, messages };
-                let speaking = Speaking::begin(&mut owner, speeches).await?;
+                let mut work = owning::work::Work::start(ctx, &keep, args.timeout, &run).await?;
+                let speaking = Speaking::begin(&mut work, speeches).await?;
                 if !speaking.is_silent() {
-                    owner.work.until(|_| true).await?;
+                    work.until(|_| true).await?;
                 }
-                let sent = speaking.documents(&owner).await?;
-                owner.work.close().await;
+                let sent = speaking.documents(&work).await?;
+                work.close().await;
                 Ok((sent, speaking.outcome()))
             }
         }

@@ -7,22 +7,13 @@ use group::owner::OwnerError;
 
 use super::{Said, Speaks, refused, remember};
 use crate::owning::work::Work;
-use crate::taking_part::messages::Messages;
 
-/// An owner at work, with the messages that it knows.
-pub struct OwnerRun<'a> {
-    /// The run.
-    pub work: Work<'a>,
-    /// The messages.
-    pub messages: Messages,
-}
-
-impl Speaks for OwnerRun<'_> {
+impl Speaks for Work<'_> {
     async fn speak(&mut self, speech: &Speech) -> Result<Result<Said, Error>, Error> {
-        let messages = &self.messages;
-        match self.work.step(|owner, env| owner.say(speech, messages, env)).await? {
+        let messages = self.messages().clone();
+        match self.step(|owner, env| owner.say(speech, &messages, env)).await? {
             Ok(spoken) => {
-                remember(messages, spoken.changes).await?;
+                remember(&messages, spoken.changes).await?;
                 let (reveals_owner, relays) = (spoken.reveals_owner, spoken.relays);
                 Ok(Ok(Said { messages: spoken.messages, reveals_owner, relays }))
             }
@@ -32,14 +23,14 @@ impl Speaks for OwnerRun<'_> {
     }
 
     async fn is_waiting(&self, relay: &MemberId) -> Result<bool, Error> {
-        let record = self.work.keep().look(|owner| owner.relay(relay).cloned());
+        let record = self.keep().look(|owner| owner.relay(relay).cloned());
         let Some(record) = record else { return Ok(true) };
-        let unsent = self.work.unsent(&record.connection()).await?;
+        let unsent = self.unsent(&record.connection()).await?;
         Ok(unsent > 0 || record.has_tasks() || !record.is_connected())
     }
 
     fn name_of(&self, relay: &MemberId) -> Option<String> {
-        let profile = self.work.keep().look(|owner| owner.relay(relay).and_then(|record| record.profile().cloned()));
+        let profile = self.keep().look(|owner| owner.relay(relay).and_then(|record| record.profile().cloned()));
         profile.map(|profile| profile.display_name)
     }
 }

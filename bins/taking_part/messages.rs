@@ -9,6 +9,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cli::{Code, Error};
 use codec::Encode as _;
@@ -56,6 +57,31 @@ pub struct Retention {
     /// Keep at most N messages; of others only the names, and of ten times as many not even these
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
     pub keep_messages: u32,
+}
+
+/// How often old messages are forgotten.
+const TIDY: Duration = Duration::from_secs(3600);
+
+/// Forgets old messages now and then, in a run that goes on for long.
+pub struct Tidying {
+    retention: Retention,
+    last: Option<Instant>,
+}
+
+impl Tidying {
+    /// What is kept.
+    pub fn new(retention: Retention) -> Self {
+        Tidying { retention, last: None }
+    }
+
+    /// Forgets what is old at this time, in Unix seconds, unless that was done a short while ago.
+    pub async fn tidy(&mut self, messages: &Messages, now: i64) -> Result<(), Error> {
+        if self.last.is_some_and(|last| last.elapsed() < TIDY) {
+            return Ok(());
+        }
+        self.last = Some(Instant::now());
+        messages.forget_old(self.retention, now).await
+    }
 }
 
 /// The messages of a group that a run knows. Clones are the same.
@@ -115,7 +141,7 @@ impl Messages {
     }
 
     /// Forgets what is too old or too much at this time, in Unix seconds.
-    pub async fn forget_old(&self, retention: Retention, now: i64) -> Result<(), Error> {
+    async fn forget_old(&self, retention: Retention, now: i64) -> Result<(), Error> {
         let oldest = now.saturating_sub(i64::from(retention.keep_days).saturating_mul(DAY));
         while self.forget_some(retention, oldest).await? > 0 {}
         Ok(())

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::joining::{Wanted, refused};
 use super::lines::GroupEvent;
-use super::messages::{Line, Messages, Retention};
+use super::messages::{Line, Messages, Retention, Tidying};
 use super::report::{MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
@@ -47,9 +47,6 @@ pub enum End {
     /// Nothing has happened for too long.
     TimedOut,
 }
-
-/// How often old messages are forgotten.
-const TIDY: Duration = Duration::from_secs(3600);
 
 /// What a run does with what relays deliver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +78,7 @@ pub struct Work<'a> {
     report: Report,
     said: u64,
     desk: Desk,
-    retention: Option<Retention>,
-    tidied: Option<Instant>,
+    tidying: Option<Tidying>,
 }
 
 /// The membership in a file, and the name of the run.
@@ -124,8 +120,7 @@ impl<'a> Work<'a> {
             report: Report::default(),
             said: 0,
             desk: Desk::default(),
-            retention: None,
-            tidied: None,
+            tidying: None,
         };
         for (_, outcome) in work.lines.agent.load_all().await.map_err(agent_error)? {
             outcome.map_err(agent_error)?;
@@ -170,16 +165,7 @@ impl<'a> Work<'a> {
 
     /// Forgets old messages now and then.
     pub fn keep_for(&mut self, retention: Retention) {
-        self.retention = Some(retention);
-    }
-
-    async fn tidy(&mut self) -> Result<(), Error> {
-        let Some(retention) = self.retention else { return Ok(()) };
-        if self.tidied.is_some_and(|tidied| tidied.elapsed() < TIDY) {
-            return Ok(());
-        }
-        self.tidied = Some(Instant::now());
-        self.messages.forget_old(retention, crate::now(self.ctx)).await
+        self.tidying = Some(Tidying::new(retention));
     }
 
     /// Makes a step of the member, and brings it into the file before anything follows from it.
@@ -404,7 +390,9 @@ impl<'a> Work<'a> {
 
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
-        self.tidy().await?;
+        if let Some(tidying) = &mut self.tidying {
+            tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
+        }
         let now = self.now();
         let events = self.keep.change(|member| member.elapsed(now));
         self.told(events).await?;

@@ -10,6 +10,7 @@ mod connections;
 mod crash;
 mod crowd;
 mod full;
+mod hearing;
 mod hostile;
 mod lifecycle;
 mod members;

@@ -172,3 +172,26 @@ async fn a_follower_keeps_no_more_than_it_is_told_to_and_prints_nothing_twice() 
     assert!(whole <= 100, "{whole} messages are kept");
     assert!(count(1) >= many - 100, "names stay");
 }
+
+#[tokio::test]
+async fn an_owner_that_follows_says_what_others_want_said() {
+    let world = World::new("127.0.0.102").await;
+    let _relays = joined(&world).await;
+    let mut follower = start(&world, "grp-recv --state group.json --follow --quiet", "group.out");
+    listens(&world, "group.json").await;
+    let sent = print(&world, "grp-send --state group.json --sign one --timeout 60", "").await;
+    let statuses: Vec<&Value> = sent[0]["relays"].as_array().unwrap().iter().map(|relay| &relay["status"]).collect();
+    assert_eq!(statuses, ["sent", "sent"]);
+    // The group has a single owner: said as the group only if that is forced.
+    let refused = world.attempt(world.command("grp-send --state group.json --as-group two"), "", None).await.unwrap();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("grp-send: hint: --force says it all the same"), "{stderr}");
+    print(&world, "grp-send --state group.json --as-group --force two --timeout 60", "").await;
+    follower.kill().await.unwrap();
+    // The socket that stayed behind leads nowhere.
+    assert!(world.path("group.json.sock").exists());
+    print(&world, "grp-send --state group.json three --timeout 60", "").await;
+    let heard = print(&world, "grp-recv --state mia.json --count 3 --timeout 60", "").await;
+    assert_eq!(said(&heard), ["one", "two", "three"]);
+}
