@@ -70,7 +70,7 @@ pub(crate) struct World {
     random: SeededRandom,
 }
 
-fn server(host: &str) -> ServerWithPassword {
+pub(crate) fn server(host: &str) -> ServerWithPassword {
     format!("smp://AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=@{host}").parse().unwrap()
 }
 
