@@ -12,6 +12,7 @@ mod full;
 mod hostile;
 mod lifecycle;
 mod members;
+mod owners;
 mod relays;
 mod server;
 mod unlinkable;

@@ -52,6 +52,8 @@ codes! {
     LinkWithheld        Done        "link_withheld"         "a server does not return the link data that it confirmed";
     LinkReplayed        Done        "link_replayed"         "the server of a link returns what it said before";
     NothingToDraw       Done        "nothing_to_draw"       "records hold no step of those that were to be shown";
+    LinkConflict        Done        "link_conflict"         "two owners changed the same at once";
+    Dismissed           Done        "dismissed"             "another owner has removed this one";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

@@ -31,11 +31,12 @@
 //! | while it is asked | the same connection, the same member ID: a second request cannot make a second group |
 //! | before its answer | nothing is lost: the answer waits in the connection |
 //! | after its answer | the relay link is kept, and read again |
-//! | while the link is written | it is written again with the newest contents |
+//! | while the link is written | it is written again with the newest contents; with several owners, after another look |
 //! | the relay never answers | [`ask_again`](GroupOwner::ask_again), or [`cancel`](GroupOwner::cancel) |
 
 pub mod address;
 mod admission;
+mod appoint;
 pub mod challenge;
 mod due;
 mod end;
@@ -49,6 +50,7 @@ mod publish;
 mod read_back;
 mod receive;
 pub mod record;
+mod sharing;
 mod speak;
 mod stage;
 pub mod status;
@@ -70,10 +72,11 @@ pub use self::read_back::LinkCondition;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
-pub use self::task::{Outcome, Task, TaskId, WriteLink};
+pub use self::task::{Outcome, SetQueueKeys, Task, TaskId, WriteLink};
 
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
+use self::sharing::Sharing;
 use self::stage::{New, Stage};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
@@ -103,6 +106,7 @@ pub struct GroupOwner {
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
     writing: Option<Writing>,
+    sharing: Sharing,
     retries: BTreeMap<TaskId, Retry>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
@@ -119,6 +123,7 @@ impl From<GroupLink> for GroupOwner {
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
+            sharing: Sharing::default(),
             retries: BTreeMap::new(),
             connections: ConnectionRecords::default(),
         }

@@ -1,8 +1,10 @@
 //! What an owner is told about its relays.
 
+use super::read_back::LinkCondition;
 use super::status::{ActiveStage, Status};
 use crate::event::RelayCapabilities;
 use crate::identity::MemberId;
+use crate::link_merge::Overridden;
 use crate::message_id::MessageId;
 
 /// Something that happened. Whatever must be done about it, a task does.
@@ -64,6 +66,12 @@ pub enum Event {
         /// The version.
         version: u64,
     },
+    /// The server of the group link returns something else than it confirmed.
+    LinkWithheld(LinkCondition),
+    /// Two owners changed the same at once, and what one of them said gave way.
+    LinkConflict(Overridden),
+    /// Another owner has taken this one out of the group.
+    Dismissed,
     /// The link data cannot be written, or not now.
     LinkNotWritten {
         /// Why.

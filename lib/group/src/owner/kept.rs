@@ -3,6 +3,7 @@
 //! A document is outside data like any other: each status needs what belongs to it.
 
 use agent::connection::Delivery;
+use crypto::sign::Ed25519PublicKey;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
@@ -10,6 +11,7 @@ use super::admission::{AdmittedRelay, Answer, RelayLink};
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
+use super::sharing::Sharing;
 use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, New, Parting, Stage};
 use super::status::{InactiveReason, RejectedReason, Status};
 use super::{GroupOwner, MAX_RELAYS};
@@ -39,11 +41,17 @@ pub(crate) struct Kept {
     pub(crate) roster: Roster,
     pub(crate) relays: Vec<RelayRecordDocument>,
     pub(crate) connections: ConnectionRecords,
+    /// User data of the link that other owners may have made theirs from.
+    pub(crate) known: Vec<Vec<u8>>,
+    pub(crate) queue_keys: Vec<Ed25519PublicKey>,
 }
 
 impl From<&GroupOwner> for Kept {
     fn from(owner: &GroupOwner) -> Self {
+        let (known, queue_keys) = owner.sharing.to_keep();
         Kept {
+            known,
+            queue_keys,
             confirmed: (!owner.is_written()).then_some(owner.confirmed),
             untold_profile: owner.untold_profile,
             persona: owner.persona.as_ref().map(PersonaDocument::from),
@@ -72,7 +80,9 @@ impl Kept {
         require(confirmed <= version, "link_data.confirmed", "more than link_data.version")?;
         let roster = self.roster;
         let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, ..GroupOwner::from(link) })
+        let sharing = Sharing::restore(&link, self.known, self.queue_keys)?;
+        let owner = GroupOwner::from(link);
+        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, sharing, ..owner })
     }
 }
 

@@ -60,7 +60,11 @@ impl GroupOwner {
             link: group.short_link().clone(),
             group_id: group.group_id(),
             group_type: group_type.unwrap_or(GroupType::Channel),
-            owners: vec![VerifiedOwner { id: owner.owner_id.clone(), key: owner.owner_key.public() }],
+            owners: group
+                .owners()
+                .iter()
+                .map(|owner| VerifiedOwner { id: owner.id().clone(), key: owner.key() })
+                .collect(),
             profile,
             member_count: Some(group.contents().member_count),
         };

@@ -10,5 +10,6 @@ mod properties;
 mod publishing;
 mod recovery;
 mod removal;
+mod sharing;
 mod speaking;
 mod support;
