@@ -47,7 +47,10 @@ const TOOL: Tool = Tool {
             "Keep two groups apart",
             "grp-relay-invite --state rides.json --relay \"$RELAY\" --server \"$SERVER1,$SERVER2\" --apart-from walks.json",
         ),
-        ("As a further owner, meet the relays of the others", "grp-relay-invite --state group.json --server \"$SERVER\""),
+        (
+            "As a further owner, meet the relays of the others",
+            "grp-relay-invite --state group.json --server \"$SERVER\"",
+        ),
         ("Give one up", "grp-relay-invite --state group.json --cancel \"$RELAY\""),
     ],
     json: "\"relay_records\" has every relay that was invited; \"relays\" those that the link lists, or is to list once \

@@ -415,6 +415,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::SetQueueKeys(set) => {
+                    let dialler = self.dialler("link_keys");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::set_keys(*set, dialler).await) });
+                }
                 local => {
                     self.do_local(task, local).await?;
                     continue;
@@ -439,16 +444,18 @@ impl<'a> Work<'a> {
         let found = link_data::read(link, self.dialler("link_read_back")).await;
         let condition = self.keep.change(|owner| owner.read_back(&found));
         self.keep.save().await?;
-        let problem = match condition {
-            None | Some(LinkCondition::Current) => return Ok(()),
-            Some(LinkCondition::Old) => {
-                "returns older data of the group link than it confirmed; the next run writes it again"
+        match condition {
+            None | Some(LinkCondition::Current) => Ok(()),
+            // Another owner wrote it. What that changes is taken now; what it makes necessary, the next run does.
+            Some(LinkCondition::Newer) => {
+                self.tell(|owner, env| owner.finish(&TaskId::ReadGroupLink, found, env)).await
             }
-            Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
-            Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
-        };
-        self.report.problems.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
-        Ok(())
+            Some(found) => {
+                let problem = format!("{host} {}", report::condition(found));
+                self.report.problems.warn(self.ctx, Code::LinkWithheld, problem);
+                Ok(())
+            }
+        }
     }
 
     fn dialler(&mut self, step: &str) -> Dialler {
@@ -478,7 +485,9 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+            Task::ReadLink(_) | Task::SetQueueKeys(_) | Task::WriteLink(_) => {
+                return Err(Error::bug("a task of the network"));
+            }
         };
         match outcome {
             Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,

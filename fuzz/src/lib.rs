@@ -36,7 +36,7 @@ use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
 use crypto::{BoxKey, Nonce, SeededRandom, aead};
 use group::body::{Batch, ConnectionInfo};
 use group::content_digest::ContentDigest;
-use group::document::{GroupDocument, GroupState, OwnerDocument};
+use group::document::{GroupDocument, GroupState, HandoverDocument, OwnerCandidateDocument, OwnerDocument};
 use group::element::{Element, Forward, ForwardContent};
 use group::identity::{GroupId, MemberId, OwnerIdentity};
 use group::keys::{Asserted, LinkKeys};
@@ -44,6 +44,8 @@ use group::member::Role;
 use group::message::Message;
 use group::roster::Roster;
 use group::roster_blob::RosterBlob;
+use group::step::owner_add::Handover;
+use group::step::owner_request::OwnerCandidate;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
 use group::verification::Recipient;
 use smp::address::{Host, ServerAddress, ServerWithPassword};
@@ -423,7 +425,11 @@ fn rewritten<T: Contents>(contents: &T) -> Option<T> {
 pub fn document(data: &[u8]) -> bool {
     let owner = serde_json::from_slice::<OwnerDocument>(data).is_ok_and(|owner| OwnerIdentity::try_from(owner).is_ok());
     let group = serde_json::from_slice::<GroupDocument>(data).is_ok_and(|group| GroupState::try_from(group).is_ok());
-    owner | group
+    let candidate = serde_json::from_slice::<OwnerCandidateDocument>(data);
+    let candidate = candidate.is_ok_and(|candidate| OwnerCandidate::try_from(candidate).is_ok());
+    let handover = serde_json::from_slice::<HandoverDocument>(data);
+    let handover = handover.is_ok_and(|handover| Handover::try_from(handover).is_ok());
+    owner | group | candidate | handover
 }
 
 /// Keys that start a ratchet.

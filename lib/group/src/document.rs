@@ -6,6 +6,7 @@
 //!
 //! A document is outside data like any other: turning it back into typed values checks that its parts belong together.
 
+mod appointment;
 mod connections;
 mod group;
 mod group_status;
@@ -16,11 +17,13 @@ mod relay_record;
 mod status_table;
 mod verified_link;
 
+pub use appointment::{GroupOfDocument, HandoverDocument, OwnerCandidateDocument, OwnerRequestDocument};
 pub use connections::ConnectionRecords;
 pub use group::{
-    GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
+    GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument, ListedOwnerDocument,
+    QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
 };
-pub use group_status::{GroupStatusDocument, RelayStatusDocument};
+pub use group_status::{GroupStatusDocument, OwnerStatusDocument, RelayStatusDocument};
 pub use member::{
     AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
 };

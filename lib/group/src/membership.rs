@@ -146,7 +146,7 @@ impl Membership {
             relays: Vec::new(),
             next_relay: 1,
             next_unsent: 1,
-            link: LinkWatch::new(read, env.now),
+            link: LinkWatch::new(read, group.revision().as_ref(), env.now),
             ended: None,
             retries: BTreeMap::new(),
             goes_on: false,

@@ -32,12 +32,13 @@
 //! | while it is asked | the same connection, the same member ID: a second request cannot make a second group |
 //! | before its answer | nothing is lost: the answer waits in the connection |
 //! | after its answer | the relay link is kept, and read again |
-//! | while the link is written | it is written again with the newest contents |
+//! | while the link is written | it is written again with the newest contents; with several owners, after another look |
 //! | the relay never answers | [`ask_again`](GroupOwner::ask_again), or [`cancel`](GroupOwner::cancel) |
 
 pub mod address;
 mod admission;
 mod adopt;
+mod appoint;
 pub mod challenge;
 mod due;
 mod end;
@@ -52,6 +53,7 @@ mod publish;
 mod read_back;
 mod receive;
 pub mod record;
+mod sharing;
 mod speak;
 mod stage;
 pub mod status;
@@ -75,11 +77,12 @@ pub use self::receive::Received;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
-pub use self::task::{Outcome, Task, TaskId, WriteLink};
+pub use self::task::{Outcome, SetQueueKeys, Task, TaskId, WriteLink};
 
 use self::headcount::Headcount;
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
+use self::sharing::Sharing;
 use self::stage::{New, Stage};
 use self::view::view_of;
 use crate::body::ConnectionInfo;
@@ -113,6 +116,7 @@ pub struct GroupOwner {
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
     writing: Option<Writing>,
+    sharing: Sharing,
     retries: BTreeMap<TaskId, Retry>,
     /// Relay links of other owners that are none; they are read again in the next run.
     unusable: BTreeSet<String>,
@@ -132,6 +136,7 @@ impl From<GroupLink> for GroupOwner {
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
+            sharing: Sharing::default(),
             retries: BTreeMap::new(),
             unusable: BTreeSet::new(),
             connections: ConnectionRecords::default(),

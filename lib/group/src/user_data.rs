@@ -13,6 +13,7 @@ use crate::bytes::padded_option;
 use crate::extension::Extensions;
 use crate::identity::GroupId;
 use crate::profile::GroupProfile;
+use crate::revision::{RevisionMark, lenient};
 use crate::roster::RosterVersion;
 
 const COMPRESSED: u8 = b'X';
@@ -29,6 +30,9 @@ pub struct GroupLinkContents {
     /// What changes without an edit of the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_group_data: Option<PublicGroupData>,
+    /// Which writes of which owners are in here.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionMark>,
     /// What other programs put there.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -64,19 +64,24 @@ impl GroupOwner {
                 self.connection_lost(relay, &reason, env, events);
             }
             (TaskId::Delete(connection), Outcome::Done | Outcome::Refused(_)) => self.deleted(connection),
+            (TaskId::ReadGroupLink, Outcome::Retrieved(data)) => self.group_link_read(&data, env, events),
+            (TaskId::ReadGroupLink, Outcome::Refused(_)) => self.group_link_missing(events),
+            (TaskId::SetQueueKeys, Outcome::Done) => self.queue_keys_set(),
             (TaskId::WriteLink, Outcome::Written(version)) => self.written(version, env, events)?,
-            (TaskId::WriteLink, Outcome::Refused(reason)) => self.unreachable(id, &reason, env.now, events),
+            (TaskId::WriteLink | TaskId::SetQueueKeys, Outcome::Refused(reason)) => {
+                self.unreachable(id, &reason, env.now, events)
+            }
             _ => return Err(OwnerError::Task),
         }
         Ok(())
     }
 
     fn unreachable(&mut self, id: &TaskId, reason: &str, now: Time, events: &mut Vec<Event>) {
-        let retry = Retry::after(self.retries.get(id).copied(), now);
-        self.retries.insert(id.clone(), retry);
+        self.later(id, now);
         match id {
-            TaskId::WriteLink => events.push(Event::LinkNotWritten { reason: shown(reason) }),
-            TaskId::Delete(_) | TaskId::ReadListed(_) => {}
+            TaskId::WriteLink | TaskId::SetQueueKeys => self.link_not_written(reason, events),
+            TaskId::ReadGroupLink if !self.is_written() => self.link_not_written(reason, events),
+            TaskId::ReadGroupLink | TaskId::Delete(_) | TaskId::ReadListed(_) => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)
             | TaskId::Join(relay)
@@ -88,6 +93,18 @@ impl GroupOwner {
                 }
             }
         }
+    }
+
+    pub(super) fn later(&mut self, id: &TaskId, now: Time) {
+        let retry = Retry::after(self.retries.get(id).copied(), now);
+        self.retries.insert(id.clone(), retry);
+    }
+
+    /// Whether the server has it all the same, the next look tells.
+    fn link_not_written(&mut self, reason: &str, events: &mut Vec<Event>) {
+        self.writing = None;
+        self.sharing.look_again();
+        events.push(Event::LinkNotWritten { reason: shown(reason) });
     }
 
     fn address_read(&mut self, relay: &MemberId, data: &RetrievedLinkData, env: &mut Env<'_>, events: &mut Vec<Event>) {

@@ -4,6 +4,7 @@
 
 use agent::connection::Delivery;
 use agent::short_link::ContactKind;
+use crypto::sign::Ed25519PublicKey;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
@@ -13,6 +14,7 @@ use super::headcount::Headcount;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
+use super::sharing::Sharing;
 use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, New, Parting, Stage};
 use super::status::{InactiveReason, RejectedReason, Status};
 use super::{GroupOwner, MAX_RELAYS};
@@ -47,11 +49,17 @@ pub(crate) struct Kept {
     pub(crate) awaited: Vec<AwaitedByOwnerDocument>,
     pub(crate) headcount: Option<HeadcountDocument>,
     pub(crate) connections: ConnectionRecords,
+    /// User data of the link that other owners may have made theirs from.
+    pub(crate) known: Vec<Vec<u8>>,
+    pub(crate) queue_keys: Vec<Ed25519PublicKey>,
 }
 
 impl From<&GroupOwner> for Kept {
     fn from(owner: &GroupOwner) -> Self {
+        let (known, queue_keys) = owner.sharing.to_keep();
         Kept {
+            known,
+            queue_keys,
             confirmed: (!owner.is_written()).then_some(owner.confirmed),
             untold_profile: owner.untold_profile,
             persona: owner.persona.as_ref().map(PersonaDocument::from),
@@ -97,7 +105,8 @@ impl Kept {
             owner.headcount = headcount.into();
         }
         let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, ..owner })
+        let sharing = Sharing::restore(owner.link(), self.known, self.queue_keys)?;
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, sharing, ..owner })
     }
 }
 

@@ -46,11 +46,31 @@ impl GroupOwner {
         Ok(())
     }
 
+    /// Lists relays that this state has no record of, and lists others no more; what else the link says stays.
+    pub fn relist(
+        &mut self,
+        add: &[ContactShortLink],
+        remove: &[ContactShortLink],
+        env: &mut Env<'_>,
+    ) -> Result<(), OwnerError> {
+        let GroupContents { relays, .. } = self.link.group().contents().clone();
+        let is_in = |list: &[ContactShortLink], link: &_| list.iter().any(|other| other.same_link(link));
+        let stay: Vec<_> = relays.iter().filter(|link| !is_in(remove, link)).cloned().collect();
+        let new = add.iter().filter(|link| !is_in(&stay, link)).cloned();
+        let listed: Vec<_> = stay.iter().cloned().chain(new).collect();
+        if listed == relays {
+            return Ok(());
+        }
+        let contents = GroupContents { relays: listed, ..self.link.group().contents().clone() };
+        self.update(contents, env)
+    }
+
     pub(super) fn update(&mut self, contents: GroupContents, env: &mut Env<'_>) -> Result<(), OwnerError> {
         if self.link.queue().access.is_none() {
             return Err(OwnerError::NotWritable);
         }
         self.set_link(self.link.clone().update(contents, env.random)?);
+        self.sharing.look_again();
         Ok(())
     }
 
@@ -95,10 +115,17 @@ impl GroupOwner {
         let writing = self.writing.take().filter(|writing| writing.version == version).ok_or(OwnerError::Task)?;
         self.confirmed = self.confirmed.max(version);
         events.push(Event::LinkWritten { version });
+        self.follow_listing(&writing.listed, env, events);
+        self.written_beside_others();
+        Ok(())
+    }
+
+    /// The link that everybody reads lists these relays.
+    pub(super) fn follow_listing(&mut self, listed: &[MemberId], env: &mut Env<'_>, events: &mut Vec<Event>) {
         let mut new = Vec::new();
         let mut gone = Vec::new();
         for record in &mut self.relays {
-            let is_listed = writing.listed.contains(&record.id);
+            let is_listed = listed.contains(&record.id);
             match (record.stage.listed(), &record.stage) {
                 (Some(active), _) if is_listed => {
                     record.enter(active, env.now, events);
@@ -114,7 +141,6 @@ impl GroupOwner {
         }
         new.iter().for_each(|relay| self.announce(relay, env));
         self.tell_profile(env);
-        Ok(())
     }
 
     /// Tells the relay that it is listed, if it wants to know, and the other relays, if there is somebody to pass it on

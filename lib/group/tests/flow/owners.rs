@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use group::membership;
 use group::owner::{ActiveStage, Event, Removal, Status};
+use group::profile::GroupProfile;
 
 use crate::meeting::{Meeting, post};
 
@@ -71,6 +72,18 @@ fn what_one_owner_posts_the_other_hears_and_so_does_a_member() {
     let all = [by(&first, "one"), by(&second, "two"), by(&first, "three"), by(&second, "four")];
     assert_eq!(meeting.member_heard(), all);
     assert_eq!((meeting.seats[0].owner.present(), meeting.seats[SECOND].owner.present()), (1, 1));
+    assert_content(&meeting);
+}
+
+#[test]
+fn an_owner_that_hears_of_another_profile_looks_into_the_group_link() {
+    let mut meeting = together();
+    let contents = meeting.seats[SECOND].owner.link().group().contents().clone();
+    let profile = GroupProfile { full_name: "Walks of both".to_owned(), ..contents.profile };
+    let count = contents.member_count;
+    meeting.with(SECOND, |owner, env| owner.set_contents(profile, count, env).map(|()| Vec::new()));
+    meeting.pass(minutes(1));
+    assert_eq!(meeting.seats[0].owner.link().group().contents().profile.full_name, "Walks of both");
     assert_content(&meeting);
 }
 

@@ -224,6 +224,7 @@ impl World {
             }
             // What was said before arrives first; the relay notices nothing but silence.
             owner::Task::Delete { .. } => owner::Outcome::Done,
+            owner::Task::SetQueueKeys(_) => owner::Outcome::Done,
             owner::Task::WriteLink(write) => {
                 let sender_id = self.group_sender.clone();
                 let link = self.owner.link().group().short_link().clone();

@@ -11,5 +11,6 @@ mod properties;
 mod publishing;
 mod recovery;
 mod removal;
+mod sharing;
 mod speaking;
 mod support;
