@@ -35,6 +35,7 @@
 //! | the relay never answers | [`ask_again`](GroupOwner::ask_again), or [`cancel`](GroupOwner::cancel) |
 
 pub mod address;
+mod administer;
 mod admission;
 pub mod challenge;
 mod due;
@@ -60,6 +61,7 @@ use agent::short_link::ContactShortLink;
 use agent::time::Env;
 
 pub use self::address::{AddressFault, CheckedAddress};
+pub use self::administer::{Closing, Issued};
 pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
@@ -70,7 +72,7 @@ pub use self::read_back::LinkCondition;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
-pub use self::task::{Outcome, Task, TaskId, WriteLink};
+pub use self::task::{DeleteLink, Outcome, Task, TaskId, WriteLink};
 
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
@@ -103,6 +105,8 @@ pub struct GroupOwner {
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
     writing: Option<Writing>,
+    /// The owner has ended the group.
+    closing: Option<Closing>,
     retries: BTreeMap<TaskId, Retry>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
@@ -119,6 +123,7 @@ impl From<GroupLink> for GroupOwner {
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
+            closing: None,
             retries: BTreeMap::new(),
             connections: ConnectionRecords::default(),
         }
@@ -205,6 +210,7 @@ impl GroupOwner {
     /// Chooses a relay. A relay that served the group before, or refused, may be chosen again: as another member.
     pub fn invite(&mut self, address: ContactShortLink, env: &mut Env<'_>) -> Result<MemberId, OwnerError> {
         CheckedAddress::check_kind(&address)?;
+        self.check_not_over()?;
         if self.persona.is_none() {
             return Err(OwnerError::NoPersona);
         }

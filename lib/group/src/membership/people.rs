@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::RecordError;
+use super::records::{self, RecordKey};
 use crate::bytes::unpadded_option;
 use crate::element::{AuthoredMessage, SignedMessage};
 use crate::event::{Event, Join};
@@ -30,6 +32,13 @@ pub struct MemberRecord {
     standing: Standing,
     #[serde(default)]
     blocked: bool,
+    /// What it wrote went with it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    erased: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether a member is still there.
@@ -67,6 +76,11 @@ fn is_own(signed: &SignedMessage, join: &Join, member: &MemberId, group: &GroupI
 }
 
 impl MemberRecord {
+    /// Reads what was kept.
+    pub fn parse(key: &RecordKey, bytes: &[u8]) -> Result<Self, RecordError> {
+        records::read(key, bytes)
+    }
+
     /// The member's name, as far as it is known; nobody vouches for it.
     pub fn name(&self) -> Option<&str> {
         Some(self.name.as_str()).filter(|name| !name.is_empty())
@@ -90,6 +104,11 @@ impl MemberRecord {
     /// Whether moderators blocked it.
     pub fn is_blocked(&self) -> bool {
         self.blocked
+    }
+
+    /// Whether what it wrote was removed with it.
+    pub fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// What a signature of the member is checked with, and what it may do, unless owners say otherwise.
@@ -147,6 +166,12 @@ impl MemberRecord {
 
     pub(super) fn set_blocked(&mut self, blocked: bool) {
         self.blocked = blocked;
+    }
+
+    /// It was removed, perhaps with what it wrote.
+    pub(super) fn removed(&mut self, with_messages: bool) {
+        self.standing = Standing::Removed;
+        self.erased |= with_messages;
     }
 
     /// Who was removed does not become somebody who left.

@@ -69,4 +69,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The server has deleted the link: the group is over.
+    LinkDeleted,
+    /// The link cannot be deleted, or not now.
+    LinkNotDeleted {
+        /// Why.
+        reason: String,
+    },
 }

@@ -6,6 +6,7 @@ use agent::connection::Delivery;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
+use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
@@ -39,6 +40,7 @@ pub(crate) struct Kept {
     pub(crate) roster: Roster,
     pub(crate) relays: Vec<RelayRecordDocument>,
     pub(crate) connections: ConnectionRecords,
+    pub(crate) closing: Option<Closing>,
 }
 
 impl From<&GroupOwner> for Kept {
@@ -50,6 +52,7 @@ impl From<&GroupOwner> for Kept {
             roster: owner.roster.clone(),
             relays: owner.relays.iter().map(RelayRecordDocument::from).collect(),
             connections: owner.connections.clone(),
+            closing: owner.closing,
         }
     }
 }
@@ -71,8 +74,10 @@ impl Kept {
         let confirmed = self.confirmed.unwrap_or(version);
         require(confirmed <= version, "link_data.confirmed", "more than link_data.version")?;
         let roster = self.roster;
-        let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, ..GroupOwner::from(link) })
+        let (untold_profile, connections, closing) = (self.untold_profile, self.connections, self.closing);
+        require(closing.is_none() || live == 0, FIELD, "a relay serves a group that was ended")?;
+        let owner = GroupOwner::from(link);
+        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, closing, ..owner })
     }
 }
 
@@ -82,6 +87,7 @@ impl From<&Persona> for PersonaDocument {
             profile: persona.profile.clone(),
             server: persona.server.address.clone(),
             server_password: persona.server.password.as_ref().map(ServerPassword::from),
+            known: persona.known,
         }
     }
 }
@@ -93,7 +99,7 @@ impl TryFrom<PersonaDocument> for Persona {
         document.profile.check().map_err(|fault| Inconsistent::new("persona.profile", fault))?;
         let password = document.server_password.map(|password| password.parse("persona.server_password"));
         let server = ServerWithPassword { address: document.server, password: password.transpose()? };
-        Ok(Persona { profile: document.profile, server })
+        Ok(Persona { profile: document.profile, server, known: document.known })
     }
 }
 
@@ -274,6 +280,7 @@ impl From<InactiveReason> for ReasonCode {
             InactiveReason::RemovedUnnotified => ReasonCode::RemovedUnnotified,
             InactiveReason::Left => ReasonCode::Left,
             InactiveReason::Unlisted => ReasonCode::Unlisted,
+            InactiveReason::GroupDeleted => ReasonCode::GroupDeleted,
             InactiveReason::ConnectionLost => ReasonCode::ConnectionLost,
         }
     }
@@ -286,6 +293,7 @@ fn inactive(document: &RelayRecordDocument) -> Option<InactiveReason> {
         ReasonCode::RemovedUnnotified => Some(InactiveReason::RemovedUnnotified),
         ReasonCode::Left => Some(InactiveReason::Left),
         ReasonCode::Unlisted => Some(InactiveReason::Unlisted),
+        ReasonCode::GroupDeleted => Some(InactiveReason::GroupDeleted),
         ReasonCode::ConnectionLost => Some(InactiveReason::ConnectionLost),
         _ => None,
     }

@@ -218,6 +218,11 @@ impl World {
                 self.links.insert(text(&link), RetrievedLinkData { sender_id, data: write.data });
                 owner::Outcome::Written(write.version)
             }
+            owner::Task::DeleteLink(_) => {
+                let link = self.owner.link().group().short_link().clone();
+                self.links.remove(&text(&link));
+                owner::Outcome::Done
+            }
         };
         self.on_owner(|owner, env| owner.finish(&id, outcome, env).unwrap());
         true

@@ -5,6 +5,7 @@ mod challenge;
 mod documents;
 mod hostile;
 mod invitation;
+mod orders;
 mod privacy;
 mod properties;
 mod publishing;

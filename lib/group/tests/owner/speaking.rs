@@ -1,25 +1,14 @@
 //! What an owner says to the group, through all relays.
 
-use std::collections::BTreeMap;
-
 use group::body::Batch;
 use group::content::{Content, Mentions};
 use group::element::{AuthoredMessage, Element};
 use group::event::Event as ChatEvent;
 use group::identity::MemberId;
-use group::membership::{MemberError, RecordError, RecordKey, Records, Saying, Speech, SpeechFault, Voice};
+use group::membership::{MemberError, Saying, Speech, SpeechFault, Voice};
 use group::owner::{Announced, Event, OwnerError};
 
-use crate::support::{Desk, Out, Relay, reread};
-
-#[derive(Default)]
-struct Memory(BTreeMap<RecordKey, Vec<u8>>);
-
-impl Records for Memory {
-    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
-        Ok(self.0.get(key).cloned())
-    }
-}
+use crate::support::{Desk, Memory, Out, Relay, reread};
 
 fn post(voice: Voice, signed: bool) -> Speech {
     let content = Content::text("news");

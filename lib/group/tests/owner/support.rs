@@ -1,6 +1,6 @@
 //! An owner whose tasks are done at once or step by step, relays that answer anything, and servers that keep links.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use agent::connection::Delivery;
 use agent::link_data::{ContactData, LinkEntityId, Payload};
@@ -20,6 +20,7 @@ use group::event::{
 };
 use group::extension::Extension;
 use group::identity::{GroupId, MemberId, MemberKey, OwnerIdentity};
+use group::membership::{RecordError, RecordKey, Records};
 use group::message::Message;
 use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Status, Task, TaskId, WriteLink};
 use group::profile::{GroupProfile, GroupType};
@@ -201,6 +202,16 @@ impl Relay {
     }
 }
 
+/// Records in memory.
+#[derive(Default)]
+pub(crate) struct Memory(pub(crate) BTreeMap<RecordKey, Vec<u8>>);
+
+impl Records for Memory {
+    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
 /// What went out through connections.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Out {
@@ -208,6 +219,7 @@ pub(crate) enum Out {
     Allowed(ConnectionName, Vec<u8>),
     Said(ConnectionName, Vec<u8>),
     Deleted(ConnectionName, Delivery),
+    LinkDeleted,
 }
 
 /// An owner at work.
@@ -293,6 +305,10 @@ impl Desk {
                 let WriteLink { version, data, .. } = *write;
                 self.published.push(data);
                 Outcome::Written(version)
+            }
+            Task::DeleteLink(_) => {
+                self.out.push(Out::LinkDeleted);
+                Outcome::Done
             }
         };
         self.finish(id, outcome);
