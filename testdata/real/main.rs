@@ -9,6 +9,7 @@ mod client;
 mod connections;
 mod crash;
 mod full;
+mod hearing;
 mod hostile;
 mod lifecycle;
 mod members;

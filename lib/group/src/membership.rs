@@ -89,9 +89,11 @@ pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
 pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::health::Waiting;
+pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
 pub(crate) use self::order::{Given, give};
-pub(crate) use self::view::{Me, View};
+pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, Join};

@@ -10,7 +10,7 @@ use super::health::{Awaited, Waiting};
 use super::link::LinkWatch;
 use super::relay::{Connected, ContentLine, Handshake, KnownRelay, RelayNumber, RelayRecord, Stage, Unsent};
 use super::status::Status;
-use super::view::{KnownGroup, Me, Source, View, seconds};
+use super::view::{KnownGroup, Me, Source, View, moment, seconds};
 use super::{MAX_UNSENT, Membership};
 use crate::document::{
     AwaitedDocument, DiscardedDocument, Inconsistent, LinkWatchDocument, MemberDocument, MemberKeysDocument,
@@ -196,12 +196,9 @@ fn restored(document: MemberRelayDocument, view: &mut View) -> Result<RelayRecor
     require(document.to_send.len() <= MAX_UNSENT, "relays.to_send", "more than may wait for a relay")?;
     let is_current = !matches!(stage, Stage::Gone(..));
     if let Some(relay) = &known {
-        if is_current {
-            view.add_relay(&relay.id, relay.key);
-        }
         let (health, transfer) = (document.health.unwrap_or_default(), document.transfer);
-        let since = since.filter(|_| is_current);
-        view.sources.insert(relay.id.clone(), Source { health, transfer, since });
+        let source = Source { health, transfer, since: since.filter(|_| is_current) };
+        view.restore_relay(&relay.id, Some(relay.key).filter(|_| is_current), source);
     }
     let unsent: VecDeque<Unsent> = document.to_send.into_iter().map(Unsent::from).collect();
     let to_delete: Result<Vec<_>, _> = document.to_delete.into_iter().map(discarded).collect();
@@ -228,8 +225,4 @@ fn known(document: &MemberRelayDocument) -> Option<KnownRelay> {
         extensions: document.extensions.iter().map(|name| Extension::from(name.as_str())).collect(),
         versions: document.versions,
     })
-}
-
-fn moment(seconds: i64) -> Time {
-    Time::from_millis(u64::try_from(seconds).unwrap_or_default().saturating_mul(1000))
 }

@@ -109,6 +109,8 @@ pub(crate) struct Given {
     pub(crate) roster: Roster,
     /// Records to be written.
     pub(crate) changes: Vec<Change>,
+    /// How many members there are then, if somebody counts them.
+    pub(crate) present: Option<u64>,
 }
 
 impl Order {
@@ -139,7 +141,7 @@ impl Membership {
         if persona.as_ref().is_some_and(|persona| persona.profile() == self.persona.profile()) {
             return Ok(nothing);
         }
-        let Given { message: Some(message), roster, changes } =
+        let Given { message: Some(message), roster, changes, .. } =
             give(&self.view, shown.as_ref().unwrap_or(order), records, env)?
         else {
             return Ok(nothing);
@@ -154,9 +156,12 @@ impl Membership {
 
 /// Judges an order of somebody who sees the group like this, and writes it down, with what changes by it.
 pub(crate) fn give(view: &View, order: &Order, records: &dyn Records, env: &mut Env<'_>) -> Result<Given, MemberError> {
-    let mut page = Page::load(records, order.subject().cloned().map(RecordKey::Member))?;
+    let subject = order.subject().cloned().map(RecordKey::Member);
+    // Members know from the group link how many there are; owners write that there.
+    let census = (view.role() == Role::Owner).then_some(RecordKey::Census);
+    let mut page = Page::load(records, subject.into_iter().chain(census))?;
     let Some(event) = view.judge(order, &page)? else {
-        return Ok(Given { message: None, roster: view.roster.clone(), changes: Vec::new() });
+        return Ok(Given { message: None, roster: view.roster.clone(), changes: Vec::new(), present: None });
     };
     let message = Message::named(event, env.random);
     let Some(id) = message.id.clone() else { return Err(MemberError::Task) };
@@ -164,7 +169,8 @@ pub(crate) fn give(view: &View, order: &Order, records: &dyn Records, env: &mut 
     let roster = view.roster_after(&authored)?;
     let body = single(authored.clone())?;
     view.remember_order(order, authored, &id, &mut page, env.now);
-    Ok(Given { message: Some(Composed { id, body }), roster, changes: page.into_changes() })
+    let present = page.present();
+    Ok(Given { message: Some(Composed { id, body }), roster, changes: page.into_changes(), present })
 }
 
 impl View {
@@ -326,7 +332,8 @@ impl View {
     /// What we order holds for us as well, and copies of it that come back are known.
     fn remember_order(&self, order: &Order, authored: AuthoredMessage, id: &MessageId, page: &mut Page, now: Time) {
         self.remember(id.clone(), authored, page, now);
-        let Some(record) = order.subject().and_then(|member| page.member_mut(member)) else { return };
+        let Some(subject) = order.subject() else { return };
+        let Some(record) = page.member_mut(subject) else { return };
         match order {
             Order::Role { role, .. } if role.is_in_roster() => {}
             Order::Role { role, .. } => record.set_role(role.clone()),
@@ -334,5 +341,6 @@ impl View {
             Order::Block { blocked, .. } => record.set_blocked(*blocked),
             Order::Profile(_) | Order::EndGroup => {}
         }
+        page.count(subject);
     }
 }

@@ -31,7 +31,7 @@ use crate::membership::{Change, Composed, Given, Order, OrderFault, Records, giv
 use crate::message_id::MessageId;
 
 /// An order that an owner gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Issued {
     /// The message that says so; none if nothing was to be changed.
     pub message: Option<MessageId>,
@@ -70,18 +70,21 @@ impl GroupOwner {
             return Ok(Issued::nothing());
         }
         let shown = persona.as_ref().map(Order::shown_as);
-        let given = give(&self.view(env), shown.as_ref().unwrap_or(order), records, env)?;
-        let Given { message: Some(message), roster, changes } = given else { return Ok(Issued::nothing()) };
+        let given = give(&self.view, shown.as_ref().unwrap_or(order), records, env)?;
+        let Given { message: Some(message), roster, changes, present } = given else { return Ok(Issued::nothing()) };
         if *order == Order::EndGroup {
             return self.end_group(&message, changes, env);
         }
         let relays = self.hearers()?;
-        if roster != self.roster {
+        if roster != self.view.roster {
             self.set_roster(roster, env);
         }
         self.persona = persona.or_else(|| self.persona.take());
         self.announce_to_all(&message);
-        Ok(Issued { message: Some(message.id), relays, changes, events: Vec::new() })
+        let mut events = Vec::new();
+        present.into_iter().for_each(|present| self.headcount.heard(present));
+        self.publish_headcount(env, &mut events);
+        Ok(Issued { message: Some(message.id), relays, changes, events })
     }
 
     /// Relays are not in the group as members are, but they have names there.

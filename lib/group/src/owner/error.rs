@@ -6,7 +6,7 @@ use super::status::Status;
 use crate::extension::Extension;
 use crate::identity::MemberId;
 use crate::limits::TooLong;
-use crate::membership::MemberError;
+use crate::membership::{MemberError, RecordError};
 use crate::profile::ProfileFault;
 use crate::step::link_create::LinkCreateError;
 
@@ -55,6 +55,9 @@ pub enum OwnerError {
     /// The owner has ended the group.
     #[error("the group was ended")]
     Over,
+    /// What is kept of messages and members cannot be read.
+    #[error(transparent)]
+    Records(#[from] RecordError),
     /// It does not fit.
     #[error(transparent)]
     TooLong(#[from] TooLong),

@@ -31,7 +31,7 @@ fn version(number: i64) -> RosterVersion {
 fn known(memory: &mut Memory, name: &str, proven: bool) {
     let key = codec::text::base64url_unpadded(key(name).0.as_bytes());
     let record = serde_json::json!({"v": 1, "name": name, "role": "observer", "key": key, "proven": proven});
-    memory.0.insert(RecordKey::Member(id(name)), serde_json::to_vec(&record).unwrap());
+    memory.records.insert(RecordKey::Member(id(name)), serde_json::to_vec(&record).unwrap());
 }
 
 fn role(name: &str, role: Role) -> Order {
@@ -47,8 +47,8 @@ fn block(name: &str, blocked: bool) -> Order {
 }
 
 fn give(desk: &mut Desk, memory: &mut Memory, order: &Order) -> Result<Issued, OwnerError> {
-    let issued = desk.with(|owner, env| owner.order(order, memory, env))?;
-    memory.0.extend(issued.changes.iter().map(|change| (change.key.clone(), change.value.clone())));
+    let issued = desk.with(|owner, env| owner.order(order, &*memory, env))?;
+    memory.write(&issued.changes);
     desk.events.extend(issued.events.iter().cloned());
     Ok(issued)
 }

@@ -20,9 +20,11 @@ use group::event::{
 };
 use group::extension::Extension;
 use group::identity::{GroupId, MemberId, MemberKey, OwnerIdentity};
-use group::membership::{RecordError, RecordKey, Records};
+use group::membership::{Change, RecordError, RecordKey, Records, Speech};
 use group::message::Message;
-use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Status, Task, TaskId, WriteLink};
+use group::owner::{
+    Announced, ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Status, Task, TaskId, WriteLink,
+};
 use group::profile::{GroupProfile, GroupType};
 use group::roster::RosterVersion;
 use group::signature::Signer;
@@ -202,16 +204,6 @@ impl Relay {
     }
 }
 
-/// Records in memory.
-#[derive(Default)]
-pub(crate) struct Memory(pub(crate) BTreeMap<RecordKey, Vec<u8>>);
-
-impl Records for Memory {
-    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
-        Ok(self.0.get(key).cloned())
-    }
-}
-
 /// What went out through connections.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Out {
@@ -222,9 +214,32 @@ pub(crate) enum Out {
     LinkDeleted,
 }
 
+/// Records in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    pub(crate) records: BTreeMap<RecordKey, Vec<u8>>,
+    pub(crate) broken: bool,
+}
+
+impl Memory {
+    pub(crate) fn write(&mut self, changes: &[Change]) {
+        self.records.extend(changes.iter().map(|change| (change.key.clone(), change.value.clone())));
+    }
+}
+
+impl Records for Memory {
+    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        if self.broken {
+            return Err(RecordError::Read("the disk is gone".to_owned()));
+        }
+        Ok(self.records.get(key).cloned())
+    }
+}
+
 /// An owner at work.
 pub(crate) struct Desk {
     pub(crate) owner: GroupOwner,
+    pub(crate) memory: Memory,
     pub(crate) now: Time,
     pub(crate) random: SeededRandom,
     pub(crate) links: HashMap<String, RetrievedLinkData>,
@@ -247,6 +262,7 @@ impl Desk {
         owner.introduce(Persona::random(server("receive.example.org"), &mut random)).unwrap();
         Desk {
             owner,
+            memory: Memory::default(),
             now: Time::from_millis(NOW),
             random,
             links: HashMap::new(),
@@ -354,12 +370,23 @@ impl Desk {
 
     pub(crate) fn receive(&mut self, id: &MemberId, body: &[u8]) {
         let connection = self.connection(id);
-        self.tell(|owner, env| owner.received(&connection, body, env));
+        let memory = self.memory.clone();
+        let received = self.with(|owner, env| owner.received(&connection, body, &memory, env)).unwrap();
+        self.memory.write(&received.changes);
+        self.events.extend(received.events);
     }
 
     pub(crate) fn fail(&mut self, id: &MemberId, reason: &str) {
         let connection = self.connection(id);
         self.tell(|owner, env| owner.connection_failed(&connection, reason, env));
+    }
+
+    /// Says something to the group, and remembers it.
+    pub(crate) fn say(&mut self, speech: &Speech) -> Result<Announced, OwnerError> {
+        let memory = self.memory.clone();
+        let said = self.with(|owner, env| owner.say(speech, &memory, env))?;
+        self.memory.write(&said.changes);
+        Ok(said)
     }
 
     /// Brings a relay to Accepted, with the connection made.
