@@ -98,7 +98,8 @@ use crate::step::link_create::GroupLink;
 /// As many as link data can list.
 const MAX_RELAYS: usize = 255;
 /// What we do beyond the protocol, as far as relays have to know.
-const EXTENSIONS: [Extension; 3] = [Extension::RelayReady, Extension::Suspension, Extension::GroupInFixedData];
+const EXTENSIONS: [Extension; 4] =
+    [Extension::RelayReady, Extension::Suspension, Extension::SignedJoin, Extension::GroupInFixedData];
 
 /// A group as its owner knows it.
 #[derive(Debug, Clone)]

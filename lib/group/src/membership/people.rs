@@ -141,7 +141,10 @@ impl MemberRecord {
     /// The member's own request for admission.
     pub(super) fn joined(&mut self, join: &ProvenJoin<'_>) -> Result<(), OtherKey> {
         self.pin(join.0.new_member_key)?;
-        self.named(&join.0.profile);
+        // It may go by another name since: relays pass the request on whenever somebody does not know the member.
+        if self.name.is_empty() {
+            self.named(&join.0.profile);
+        }
         self.arrive();
         self.role.get_or_insert(Role::Observer);
         self.proven = true;
