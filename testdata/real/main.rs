@@ -8,6 +8,7 @@
 mod client;
 mod connections;
 mod crash;
+mod crowd;
 mod full;
 mod hearing;
 mod hostile;

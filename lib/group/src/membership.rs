@@ -123,6 +123,8 @@ pub struct Membership {
     link: LinkWatch,
     ended: Option<EndReason>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Whether this run takes messages until it is stopped.
+    goes_on: bool,
     /// The agent's, and kept with the rest: what a member says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -150,6 +152,7 @@ impl Membership {
             link: LinkWatch::new(read, env.now),
             ended: None,
             retries: BTreeMap::new(),
+            goes_on: false,
             connections: ConnectionRecords::default(),
         };
         // The request must fit: nobody else checks the length of the name.
@@ -163,6 +166,12 @@ impl Membership {
         self.view.opened = now;
         self.link.look_now(now);
         self.retries.clear();
+    }
+
+    /// This run takes messages until it is stopped. Only then are second connections opened: relays wait for them, and
+    /// not for long.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
     }
 
     /// The group.

@@ -183,6 +183,7 @@ impl Membership {
             self.next_unsent = number.saturating_add(1);
             let unsent = Unsent { number, message: Some(message.id.clone()), body: message.body.clone() };
             if let Ok(record) = self.record_mut(*relay) {
+                record.speak();
                 record.unsent.push_back(unsent);
             }
         }

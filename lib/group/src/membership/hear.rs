@@ -189,6 +189,7 @@ impl View {
             ChatEvent::GroupMemberNew(member) => self.introduced(&member.member_info, true, step),
             ChatEvent::GroupMemberIntroduction(member) => self.introduced(&member.member_info, false, step),
             ChatEvent::GroupLeave => step.demands.push(Demand::Part(step.relay.clone(), GoneReason::Left)),
+            ChatEvent::GroupRelayPair => step.demands.push(Demand::Pair),
             other if other.is_content() => self.refuse("relays say nothing in the group", step),
             other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {
                 step.demands.push(Demand::Consider(message.into()));

@@ -86,6 +86,8 @@ fn relay_document(record: &RelayRecord, membership: &Membership) -> MemberRelayD
         allowed: matches!(record.stage, Stage::Admitted(_, Handshake::Allowed)),
         connected_at: connected.map(|connected| seconds(connected.since)),
         content: connected.map(|connected| connected.content),
+        may_pair: connected.is_some_and(|connected| connected.may_pair),
+        spoke: connected.is_some_and(|connected| connected.spoke),
         problem: record.problem.clone(),
         health: source.map(|source| source.health.clone()),
         attempt: record.attempt,
@@ -158,6 +160,7 @@ impl TryFrom<MemberDocument> for Membership {
             link: LinkWatch::kept(moment(document.link_watch.next_at), seen),
             ended: document.ended,
             retries: BTreeMap::new(),
+            goes_on: false,
             connections: document.connections,
         })
     }
@@ -186,7 +189,10 @@ fn restored(document: MemberRelayDocument, view: &mut View) -> Result<RelayRecor
         Status::Connected => {
             let since = since.ok_or_else(|| missing("relays.connected_at"))?;
             let content = document.content.unwrap_or(ContentLine::Unwanted);
-            Stage::Connected(needed()?, Connected { since, content })
+            Stage::Connected(
+                needed()?,
+                Connected { since, content, may_pair: document.may_pair, spoke: document.spoke },
+            )
         }
         Status::Gone => {
             let why = document.gone.clone().ok_or_else(|| missing("relays.gone"))?;

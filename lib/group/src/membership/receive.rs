@@ -64,6 +64,7 @@ impl Membership {
     ) -> Result<(), MemberError> {
         match demand {
             Demand::ReadGroupLink => self.link.look_now(env.now),
+            Demand::Pair => self.record_mut(from)?.pair(),
             Demand::Part(id, why) => {
                 let number = self.relay_with_id(&id).map(RelayRecord::number);
                 number.into_iter().for_each(|number| self.part_with(number, why.clone(), events));

@@ -90,6 +90,8 @@ pub(crate) struct View {
 pub(crate) enum Demand {
     /// Something is said to be new; what the group link says is true.
     ReadGroupLink,
+    /// The relay has sent everything that it will send through its first connection before the second one stands.
+    Pair,
     /// A relay is gone.
     Part(MemberId, GoneReason),
     /// The membership is over.
