@@ -138,15 +138,14 @@ fn a_relay_that_lies_about_roles_changes_nobodys_role() {
         member_key: Some(key),
         roster_version: RosterVersion::new(1),
     };
-    for event in [ChatEvent::GroupMemberRole(change.clone())] {
-        let message = Message::named(event, &mut crypto::SeededRandom::new(&[1; 32], "relay"));
-        let sender = group::element::ForwardSender::Member(
-            town.citizens[0].member.group().owners[0].id.clone(),
-            group::element::ShortName::new("Owner"),
-        );
-        let forward = Forward { sender, sent_at: 0, content: ForwardContent::Message(message.into()) };
-        town.inject(0, tom, &group::body::single(Element::Forward(forward)).unwrap());
-    }
+    let event = ChatEvent::GroupMemberRole(change);
+    let message = Message::named(event, &mut crypto::SeededRandom::new(&[1; 32], "relay"));
+    let sender = group::element::ForwardSender::Member(
+        town.citizens[0].member.group().owners[0].id.clone(),
+        group::element::ShortName::new("Owner"),
+    );
+    let forward = Forward { sender, sent_at: 0, content: ForwardContent::Message(message.into()) };
+    town.inject(0, tom, &group::body::single(Element::Forward(forward)).unwrap());
     assert_eq!(town.citizens[tom].member.roster().role(&id), None);
     assert!(town.citizens[tom].told.iter().any(|event| matches!(event, Event::Refused { .. })));
     // And what mia may not do, she still may not.
@@ -233,7 +232,7 @@ fn a_key_that_only_a_relay_knows_is_not_signed() {
     };
     let claim = ChatEvent::GroupMemberNew(MemberNew { member_info, scope: None }.into());
     let relay = town.world.owner.relays()[0].connection();
-    town.world.to_owner_from(&relay, group::body::single(Message::unnamed(claim)).unwrap());
+    town.world.tell_owner_as(&relay, group::body::single(Message::unnamed(claim)).unwrap());
     town.settle();
     let appoint = Order::Role { member: eve.clone(), role: Role::Member, key: Assurance::Proven };
     let refused = town.world.order(&appoint).unwrap_err();

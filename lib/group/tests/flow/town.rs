@@ -157,7 +157,7 @@ impl Town {
     fn hand_over(&mut self, relay: usize, handover: &Handover) -> HandoverOutcome {
         if let ConnectionName::Owner(..) = handover.connection {
             let bodies = handover.bodies.iter().cloned();
-            bodies.for_each(|body| self.world.to_owner(relay, handover.connection, body));
+            bodies.for_each(|body| self.world.send_to_owner(relay, handover.connection, body));
             return HandoverOutcome::Taken;
         }
         let Some((citizen, connection)) = self.halls[relay].ends.get(&handover.connection).cloned() else {

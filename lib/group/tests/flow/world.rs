@@ -182,13 +182,13 @@ impl World {
     }
 
     /// A relay sends something to the owner.
-    pub(crate) fn to_owner(&mut self, relay: usize, at_relay: relay::ConnectionName, body: Vec<u8>) {
+    pub(crate) fn send_to_owner(&mut self, relay: usize, at_relay: relay::ConnectionName, body: Vec<u8>) {
         let pipe = self.pipes.iter().find(|pipe| pipe.relay == relay && pipe.at_relay == at_relay).unwrap();
         self.letters.push_back(Letter::ToOwner(pipe.owner.clone(), body));
     }
 
     /// Somebody at the other end of an owner's connection sends something.
-    pub(crate) fn to_owner_from(&mut self, connection: &owner::ConnectionName, body: Vec<u8>) {
+    pub(crate) fn tell_owner_as(&mut self, connection: &owner::ConnectionName, body: Vec<u8>) {
         self.letters.push_back(Letter::ToOwner(connection.clone(), body));
     }
 
