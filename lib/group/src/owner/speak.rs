@@ -5,7 +5,7 @@ use agent::time::Env;
 use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
 use crate::identity::MemberId;
-use crate::membership::{Change, Composed, MemberError, Records, Speech, Voice, compose_with};
+use crate::membership::{Change, Composed, Composition, MemberError, Records, Speech, Voice, compose_with};
 use crate::message_id::MessageId;
 
 /// How many things may wait for one relay.
@@ -29,9 +29,8 @@ impl GroupOwner {
     pub fn say(&mut self, speech: &Speech, records: &dyn Records, env: &mut Env<'_>) -> Result<Announced, OwnerError> {
         self.check_not_over()?;
         let relays = self.hearers()?;
-        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
+        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
         composed.iter().for_each(|message| self.announce_to_all(message));
-        let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })
     }
