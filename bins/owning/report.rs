@@ -64,6 +64,13 @@ impl Report {
                 let server = owner.link().group().server().address.to_string();
                 step(ctx, &server, "link_update", &format!("version {version}"));
             }
+            Event::LinkDeleted => {
+                let server = owner.link().group().server().address.to_string();
+                step(ctx, &server, "link_delete", "");
+            }
+            Event::LinkNotDeleted { reason } => {
+                self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be deleted now: {reason}"));
+            }
             Event::LinkNotWritten { reason } => {
                 self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
             }

@@ -414,6 +414,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::DeleteLink(deletion) => {
+                    let dialler = self.dialler("link_delete");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::delete(*deletion, dialler).await) });
+                }
                 local => {
                     self.do_local(task, local).await?;
                     continue;
@@ -430,7 +435,7 @@ impl<'a> Work<'a> {
 
     /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
     pub(super) async fn read_back(&mut self) -> Result<(), Error> {
-        if !self.keep.look(GroupOwner::is_written) {
+        if !self.keep.look(|owner| owner.is_written() && owner.closing().is_none()) {
             return Ok(());
         }
         let link = self.keep.look(|owner| owner.link().group().short_link().clone());
@@ -477,7 +482,9 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                return Err(Error::bug("a task of the network"));
+            }
         };
         match outcome {
             Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,

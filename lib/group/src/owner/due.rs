@@ -39,7 +39,10 @@ impl GroupOwner {
 
     fn wanted(&self) -> Vec<TaskId> {
         let mut tasks: Vec<TaskId> = self.relays.iter().flat_map(tasks_of).collect();
-        if !self.is_written() && self.link.queue().access.is_some() {
+        if self.deletes_link() {
+            tasks.push(TaskId::DeleteLink);
+        }
+        if !self.is_written() && self.closing.is_none() && self.link.queue().access.is_some() {
             tasks.push(TaskId::WriteLink);
         }
         tasks
@@ -52,6 +55,7 @@ impl GroupOwner {
         }
         match id {
             TaskId::WriteLink => self.write_link(),
+            TaskId::DeleteLink => self.delete_link(),
             TaskId::Delete(connection) => {
                 let mut discarded = self.relays.iter().flat_map(|record| &record.discarded);
                 let (connection, delivery) =

@@ -57,7 +57,10 @@ impl GroupOwner {
             }
             (TaskId::Delete(connection), Outcome::Done | Outcome::Refused(_)) => self.deleted(connection),
             (TaskId::WriteLink, Outcome::Written(version)) => self.written(version, env, events)?,
-            (TaskId::WriteLink, Outcome::Refused(reason)) => self.unreachable(id, &reason, env.now, events),
+            (TaskId::DeleteLink, Outcome::Done) => self.link_deleted(events),
+            (TaskId::WriteLink | TaskId::DeleteLink, Outcome::Refused(reason)) => {
+                self.unreachable(id, &reason, env.now, events);
+            }
             _ => return Err(OwnerError::Task),
         }
         Ok(())
@@ -68,6 +71,7 @@ impl GroupOwner {
         self.retries.insert(id.clone(), retry);
         match id {
             TaskId::WriteLink => events.push(Event::LinkNotWritten { reason: shown(reason) }),
+            TaskId::DeleteLink => events.push(Event::LinkNotDeleted { reason: shown(reason) }),
             TaskId::Delete(_) => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)

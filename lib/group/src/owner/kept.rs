@@ -6,6 +6,7 @@ use agent::connection::Delivery;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
+use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
 use super::headcount::Headcount;
 use super::outgoing::{Owed, Say};
@@ -45,6 +46,7 @@ pub(crate) struct Kept {
     pub(crate) awaited: Vec<AwaitedByOwnerDocument>,
     pub(crate) headcount: Option<HeadcountDocument>,
     pub(crate) connections: ConnectionRecords,
+    pub(crate) closing: Option<Closing>,
 }
 
 impl From<&GroupOwner> for Kept {
@@ -58,6 +60,7 @@ impl From<&GroupOwner> for Kept {
             awaited: owner.view.awaited.0.iter().map(AwaitedByOwnerDocument::from).collect(),
             headcount: headcount_document(owner),
             connections: owner.connections.clone(),
+            closing: owner.closing,
         }
     }
 }
@@ -94,8 +97,9 @@ impl Kept {
         if let Some(headcount) = self.headcount {
             owner.headcount = headcount.into();
         }
-        let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, ..owner })
+        let (untold_profile, connections, closing) = (self.untold_profile, self.connections, self.closing);
+        require(closing.is_none() || live == 0, FIELD, "a relay serves a group that was ended")?;
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, closing, ..owner })
     }
 }
 
@@ -105,6 +109,7 @@ impl From<&Persona> for PersonaDocument {
             profile: persona.profile.clone(),
             server: persona.server.address.clone(),
             server_password: persona.server.password.as_ref().map(ServerPassword::from),
+            known: persona.known,
         }
     }
 }
@@ -116,7 +121,7 @@ impl TryFrom<PersonaDocument> for Persona {
         document.profile.check().map_err(|fault| Inconsistent::new("persona.profile", fault))?;
         let password = document.server_password.map(|password| password.parse("persona.server_password"));
         let server = ServerWithPassword { address: document.server, password: password.transpose()? };
-        Ok(Persona { profile: document.profile, server })
+        Ok(Persona { profile: document.profile, server, known: document.known })
     }
 }
 
@@ -339,6 +344,7 @@ impl From<InactiveReason> for ReasonCode {
             InactiveReason::RemovedUnnotified => ReasonCode::RemovedUnnotified,
             InactiveReason::Left => ReasonCode::Left,
             InactiveReason::Unlisted => ReasonCode::Unlisted,
+            InactiveReason::GroupDeleted => ReasonCode::GroupDeleted,
             InactiveReason::ConnectionLost => ReasonCode::ConnectionLost,
         }
     }
@@ -351,6 +357,7 @@ fn inactive(document: &RelayRecordDocument) -> Option<InactiveReason> {
         ReasonCode::RemovedUnnotified => Some(InactiveReason::RemovedUnnotified),
         ReasonCode::Left => Some(InactiveReason::Left),
         ReasonCode::Unlisted => Some(InactiveReason::Unlisted),
+        ReasonCode::GroupDeleted => Some(InactiveReason::GroupDeleted),
         ReasonCode::ConnectionLost => Some(InactiveReason::ConnectionLost),
         _ => None,
     }

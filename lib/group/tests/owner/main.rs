@@ -6,6 +6,7 @@ mod documents;
 mod hearing;
 mod hostile;
 mod invitation;
+mod orders;
 mod privacy;
 mod properties;
 mod publishing;

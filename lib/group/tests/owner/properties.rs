@@ -224,7 +224,7 @@ impl World {
             TaskId::ReadAddress(of) | TaskId::Invite(of) | TaskId::ReadRelayLink(of) => of == id,
             TaskId::Allow(of) | TaskId::Send(of, _) => of == id,
             TaskId::Delete(name) => *name == connection,
-            TaskId::WriteLink => false,
+            TaskId::WriteLink | TaskId::DeleteLink => false,
         };
         let due = self.desk.owner.due(self.desk.now).into_iter().find(mine);
         let record = self.desk.owner.relay(id).unwrap();

@@ -169,6 +169,12 @@ impl Owner {
                 client.close().await;
                 Outcome::Written(write.version)
             }
+            Task::DeleteLink(deletion) => {
+                let client = client(&deletion.server).await;
+                client.delete_queue(&deletion.recipient_id, &deletion.key).await.unwrap();
+                client.close().await;
+                Outcome::Done
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use agent::time::Env;
 use super::event::MemberEvent;
 use super::persona::Persona;
 use crate::event::{Event, OwnProfile};
+use crate::extension::Extension;
 use crate::identity::{GroupId, MemberId, MemberKey};
 use crate::keys::LinkKeys;
 use crate::member::{MemberProfile, Role};
@@ -36,6 +37,8 @@ pub struct GroupView {
     pub(super) owners: Vec<MemberId>,
     /// The owner that invited the relay, and its name.
     pub(super) inviter: (MemberId, String),
+    /// Whether that owner wants what members signed when they joined.
+    pub(super) inviter_takes_joins: bool,
     pub(super) links: LinkKeys,
     pub(super) roster: Roster,
     pub(super) stored_roster: Option<StoredRoster>,
@@ -68,6 +71,7 @@ impl Relay {
             relay_profile: self.identity.profile.clone(),
             owners: group.owners.iter().map(|owner| owner.id.clone()).collect(),
             inviter: (invitation.owner.clone(), invitation.owner_name.clone()),
+            inviter_takes_joins: invitation.announces(&Extension::SignedJoin),
             links: group.link_keys(&invitation.relay_member_id, &service.member_key),
             roster: service.rosters.applied.clone(),
             stored_roster: service.rosters.stored.clone(),
@@ -106,6 +110,11 @@ impl GroupView {
     /// What an owner is called.
     pub(super) fn owner_name(&self, id: &MemberId) -> &str {
         if self.inviter.0 == *id { &self.inviter.1 } else { OWNER }
+    }
+
+    /// Whether an owner announced extension `mkey1`.
+    pub(super) fn takes_joins(&self, owner: &MemberId) -> bool {
+        self.inviter_takes_joins && self.inviter.0 == *owner
     }
 
     pub(super) fn owner_persona(&self, id: &MemberId) -> Persona {
