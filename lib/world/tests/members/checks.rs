@@ -18,15 +18,15 @@ use crate::plan::Act;
 use crate::stage::Stage;
 use crate::truth::Kind;
 
-/// What one member was shown.
+/// What an owner or a member was shown.
 #[derive(Default)]
 pub(crate) struct Reader {
     shown: BTreeMap<MessageId, usize>,
     replaced: BTreeMap<MessageId, usize>,
     /// Which relay brought which message, and when.
     brought: BTreeMap<(usize, MessageId), Time>,
-    /// The place of the last message of an author that came through a connection.
-    last: BTreeMap<(PipeId, Client), u64>,
+    /// The place of the last message of an author that a relay brought.
+    last: BTreeMap<(usize, Client), u64>,
     missing: BTreeSet<(MessageId, MemberId)>,
     marks: Vec<(MessageId, Mark)>,
     /// Relays whose words were refused or dropped, and when last.
@@ -45,28 +45,38 @@ impl Stage {
         self.plan.relays[relay].is_honest()
     }
 
+    fn reader(&mut self, who: Client) -> &mut Reader {
+        match who {
+            Client::Owner(number) => &mut self.owners[number].reader,
+            Client::Member(number) => &mut self.members[number].reader,
+        }
+    }
+
     /// Whether a member and a relay lost a connection, and what was on its way.
-    fn was_cut(&self, member: usize, relay: usize) -> bool {
-        self.plan.acts.iter().any(|(_, act)| matches!(act, Act::Cut(one, other) if (*one, *other) == (member, relay)))
+    fn was_cut(&self, who: Client, relay: usize) -> bool {
+        self.plan
+            .acts
+            .iter()
+            .any(|(_, act)| matches!(act, Act::Cut(one, other) if (Client::Member(*one), *other) == (who, relay)))
     }
 
     fn is_honest_id(&self, id: &MemberId) -> bool {
         self.relay_of(id).is_some_and(|relay| self.is_honest(relay))
     }
 
-    /// A member is told something, because of a word of a relay or by itself.
-    pub(crate) fn judge(&mut self, member: usize, from: Option<PipeId>, event: &Event) {
+    /// An owner or a member is told something, because of a word of a relay or by itself.
+    pub(crate) fn judge(&mut self, who: Client, from: Option<PipeId>, event: &Event) {
         match event {
-            Event::Heard(heard) => self.judge_heard(member, from, heard),
+            Event::Heard(heard) => self.judge_heard(who, from, heard),
             Event::Confirmed { message, .. } | Event::Verified { message, .. } => {
-                self.brought(member, from, message);
+                self.brought(who, from, message);
             }
             Event::Different { message, marks } => {
-                self.brought(member, from, message);
-                self.judge_marks(member, message, marks);
+                self.brought(who, from, message);
+                self.judge_marks(who, message, marks);
             }
             Event::Missing { message, relay } => {
-                self.note(format_args!("member {member} misses {message} from {relay}"));
+                self.note(format_args!("{who:?} misses {message} from {relay}"));
                 self.count("messages that relays did not bring");
                 let meant = |relay: usize| {
                     let said = self.truth.said.get(message);
@@ -74,58 +84,58 @@ impl Stage {
                 };
                 let is_order = self.truth.orders.contains(message);
                 let owes =
-                    |relay: usize| self.is_honest(relay) && !self.was_cut(member, relay) && (is_order || meant(relay));
+                    |relay: usize| self.is_honest(relay) && !self.was_cut(who, relay) && (is_order || meant(relay));
                 if self.relay_of(relay).is_some_and(owes) {
-                    self.violate(format_args!("member {member} misses {message} from the honest relay {relay}"));
+                    self.violate(format_args!("{who:?} misses {message} from the honest relay {relay}"));
                 }
-                self.members[member].reader.missing.insert((message.clone(), relay.clone()));
+                self.reader(who).missing.insert((message.clone(), relay.clone()));
             }
             Event::Refused { relay, author, event, why } => {
-                self.note(format_args!("member {member} refuses {event} of {author:?} from {relay}: {why}"));
+                self.note(format_args!("{who:?} refuses {event} of {author:?} from {relay}: {why}"));
                 // T12: whoever names a wrong key first makes the right one look wrong.
                 let misled = author.as_ref().is_some_and(|author| *author != self.owners[0].id)
                     && self.plan.relays.iter().any(|relay| relay.vices.contains(&Vice::WrongKeys));
                 if !misled {
-                    self.complained(member, relay);
+                    self.complained(who, relay);
                 }
             }
             Event::Dropped { relay, reason } => {
-                self.note(format_args!("member {member} drops what {relay} brings: {reason}"));
-                self.complained(member, relay);
+                self.note(format_args!("{who:?} drops what {relay} brings: {reason}"));
+                self.complained(who, relay);
             }
             Event::Profile(profile) => {
                 if !self.truth.profiles.iter().any(|known| known.says_the_same(profile)) {
-                    self.violate(format_args!("T5: member {member} believes in a profile of nobody: {profile:?}"));
+                    self.violate(format_args!("T5: {who:?} believes in a profile of nobody: {profile:?}"));
                 }
             }
-            Event::Status { relay, status, why } => self.judge_status(member, *relay, *status, why.as_ref()),
+            Event::Status { relay, status, why } => self.judge_status(who, *relay, *status, why.as_ref()),
             Event::Ended(EndReason::Left) => {}
-            Event::Ended(why) => self.violate(format_args!("T6: to member {member} the group has ended: {why}")),
+            Event::Ended(why) => self.violate(format_args!("T6: to {who:?} the group has ended: {why}")),
             Event::LinkReplayed => self.count("old link data that was found out"),
             _ => {}
         }
     }
 
-    fn complained(&mut self, member: usize, relay: &MemberId) {
+    fn complained(&mut self, who: Client, relay: &MemberId) {
         if self.is_honest_id(relay) {
-            self.violate(format_args!("member {member} finds fault with the honest relay {relay}"));
+            self.violate(format_args!("{who:?} finds fault with the honest relay {relay}"));
         }
         self.count("words of relays that were refused");
         let now = self.now;
-        self.members[member].reader.refused.insert(relay.clone(), now);
+        self.reader(who).refused.insert(relay.clone(), now);
     }
 
-    fn judge_heard(&mut self, member: usize, from: Option<PipeId>, heard: &Heard) {
+    fn judge_heard(&mut self, who: Client, from: Option<PipeId>, heard: &Heard) {
         if let Trust::Verified(source) = heard.trust() {
-            self.judge_signed(member, heard, source);
+            self.judge_signed(who, heard, source);
         }
         let Some(id) = heard.id() else { return };
-        let reader = &mut self.members[member].reader;
+        let reader = self.reader(who);
         let times = if heard.replaces { &mut reader.replaced } else { &mut reader.shown };
         let times = times.entry(id.clone()).or_default();
         *times += 1;
         if *times > 1 {
-            self.violate(format_args!("member {member} is shown {id} twice"));
+            self.violate(format_args!("{who:?} is shown {id} twice"));
         }
         self.count("messages that members were shown");
         let said = self.truth.said.get(id);
@@ -135,53 +145,54 @@ impl Stage {
         {
             self.violate(format_args!("an honest relay brings {id}, which nobody said"));
         }
-        self.brought(member, from, id);
+        self.brought(who, from, id);
     }
 
     /// T6, T15: what is shown as signed was signed, by that very author.
-    fn judge_signed(&mut self, member: usize, heard: &Heard, source: KeySource) {
+    fn judge_signed(&mut self, who: Client, heard: &Heard, source: KeySource) {
         use codec::Encode as _;
         let Some(author) = heard.author() else { return };
         let vouched = matches!(source, KeySource::GroupLink | KeySource::Roster);
         if vouched && !self.truth.is_signed(author, &heard.message.authored().to_bytes()) {
             let event = heard.event().name();
-            self.violate(format_args!("T6, T15: member {member} believes {event} of {author}, who never signed it"));
+            self.violate(format_args!("T6, T15: {who:?} believes {event} of {author}, who never signed it"));
         }
     }
 
     /// What an author says comes through an honest relay in its order.
-    fn brought(&mut self, member: usize, from: Option<PipeId>, id: &MessageId) {
+    fn brought(&mut self, who: Client, from: Option<PipeId>, id: &MessageId) {
         let Some(pipe) = from else { return };
         let (relay, now) = (self.pipes.all[pipe].relay, self.now);
-        let reader = &mut self.members[member].reader;
+        let said = self.truth.said.get(id).map(|said| (said.author, said.order, said.apart));
+        let reader = self.reader(who);
         reader.brought.entry((relay, id.clone())).or_insert(now);
-        let Some(said) = self.truth.said.get(id) else { return };
-        let (author, order) = (said.author, said.order);
-        let last = reader.last.entry((pipe, author)).or_default();
+        let Some((author, order, apart)) = said else { return };
+        let last = reader.last.entry((relay, author)).or_default();
         let before = std::mem::replace(last, (*last).max(order));
-        if before > order && self.is_honest(relay) && !said.apart {
-            self.violate(format_args!("relay {relay} brings {id} to member {member} after what was said later"));
+        if before > order && self.is_honest(relay) && !apart {
+            self.violate(format_args!("relay {relay} brings {id} to {who:?} after what was said later"));
         }
     }
 
-    fn judge_marks(&mut self, member: usize, message: &MessageId, marks: &[Mark]) {
+    fn judge_marks(&mut self, who: Client, message: &MessageId, marks: &[Mark]) {
         for mark in marks {
-            self.note(format_args!("member {member} marks {message}: {mark:?}"));
+            self.note(format_args!("{who:?} marks {message}: {mark:?}"));
             self.count("marks");
             if mark.refuted && self.is_honest_id(&mark.relay) {
-                self.violate(format_args!("member {member} accuses an honest relay: {mark:?}"));
+                self.violate(format_args!("{who:?} accuses an honest relay: {mark:?}"));
             }
-            self.members[member].reader.marks.push((message.clone(), mark.clone()));
+            self.reader(who).marks.push((message.clone(), mark.clone()));
         }
     }
 
     fn judge_status(
         &mut self,
-        member: usize,
+        who: Client,
         number: group::membership::RelayNumber,
         status: Status,
         why: Option<&group::membership::GoneReason>,
     ) {
+        let Client::Member(member) = who else { return };
         let machine = self.members[member].machine.as_ref().expect("a member");
         let id = machine.relay(number).and_then(|relay| relay.id()).cloned();
         let Some(relay) = id.as_ref().and_then(|id| self.relay_of(id)) else { return };
@@ -254,7 +265,10 @@ impl Stage {
                     self.relays[relay].machine.service(*service).map(|service| &service.invitation().relay_member_id);
                 let connected = id.and_then(|id| machine.relay_with_id(id)).is_some_and(|record| record.is_connected());
                 let known = rows.member_with_id(machine.id()).unwrap_or_else(|never| match never {});
-                if self.was_cut(member, relay) || !connected || !known.is_some_and(|member| member.is_connected()) {
+                if self.was_cut(Client::Member(member), relay)
+                    || !connected
+                    || !known.is_some_and(|member| member.is_connected())
+                {
                     continue;
                 }
                 for message in rows.all_messages().filter(|message| message.is_item()) {

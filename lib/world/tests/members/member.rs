@@ -18,6 +18,8 @@ use crate::stage::{Fate, Host, Party, Stage, server};
 const AGAIN: u64 = 60_000;
 
 pub(crate) struct Member {
+    /// Whether its runs take messages until they are stopped.
+    goes_on: bool,
     pub(crate) machine: Option<Membership>,
     pub(crate) disk: Disk,
     pub(crate) host: Host,
@@ -26,8 +28,8 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(_number: usize) -> Self {
-        Member { machine: None, disk: Disk::default(), host: Host::default(), reader: Reader::default() }
+    pub(crate) fn new(goes_on: bool) -> Self {
+        Member { goes_on, machine: None, disk: Disk::default(), host: Host::default(), reader: Reader::default() }
     }
 
     /// As another run reads it from its file.
@@ -37,6 +39,9 @@ impl Member {
         let document: MemberDocument = serde_json::from_slice(&text).expect("our own document");
         let mut machine = Membership::try_from(document).expect("a consistent document");
         machine.open(now);
+        if self.goes_on {
+            machine.go_on();
+        }
         self.machine = Some(machine);
     }
 }
@@ -88,7 +93,10 @@ impl Stage {
         let persona = Persona::random(server("receive.example.org"), &mut self.random);
         let mut env = Env { now: self.now, random: &mut self.random };
         match Membership::join(&verified, &data, persona, &mut env) {
-            Ok(machine) => {
+            Ok(mut machine) => {
+                if self.members[number].goes_on {
+                    machine.go_on();
+                }
                 self.note(format_args!("member {number} is {} and joins", machine.id()));
                 self.truth.people.insert(machine.id().clone(), Client::Member(number));
                 self.members[number].machine = Some(machine);
@@ -121,7 +129,7 @@ impl Stage {
 
     fn told(&mut self, number: usize, from: Option<PipeId>, events: Vec<Event>) {
         for event in events {
-            self.judge(number, from, &event);
+            self.judge(Client::Member(number), from, &event);
         }
     }
 

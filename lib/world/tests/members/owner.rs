@@ -10,7 +10,7 @@ use group::document::{GroupDocument, GroupState};
 use group::identity::MemberId;
 use group::membership::{MessageRecord, RecordError, RecordKey, Records, Saying, Speech, Voice};
 use group::message_id::MessageId;
-use group::owner::{ConnectionName, GroupOwner, Outcome, OwnerError, Persona, Removal, Task, TaskId};
+use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Received, Removal, Task, TaskId};
 use group::profile::{GroupProfile, GroupType};
 use group::step::keygen::keygen;
 use group::step::link_create::{GroupLinkRequest, PreparedGroupLink};
@@ -19,6 +19,7 @@ use smp::id::SenderId;
 use smp::response::QueueIds;
 use world::Dice;
 
+use crate::checks::Reader;
 use crate::links::Found;
 use crate::pipes::{Client, Letter, PipeId, Way};
 use crate::plan::{Deed, What, Words};
@@ -58,17 +59,20 @@ pub(crate) struct Owner {
     pub(crate) machine: GroupOwner,
     pub(crate) disk: Disk,
     pub(crate) host: Host,
+    /// What it was shown.
+    pub(crate) reader: Reader,
 }
 
 impl Owner {
     /// As another run reads it from its file.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self, now: Time) {
         let text = serde_json::to_vec(&GroupDocument::from(&self.machine)).expect("a document");
         let document: GroupDocument = serde_json::from_slice(&text).expect("our own document");
         let GroupState::Created(machine) = GroupState::try_from(document).expect("a consistent document") else {
             panic!("the link exists")
         };
         self.machine = *machine;
+        self.machine.open(now);
     }
 }
 
@@ -101,10 +105,19 @@ impl Stage {
         let mut machine = GroupOwner::from(link);
         let persona = Persona::random(server("receive.example.org"), &mut self.random);
         machine.introduce(persona).expect("the first time");
-        self.owners.push(Owner { id, machine, disk: Disk::default(), host: Host::default() });
+        self.owners.push(Owner {
+            id,
+            machine,
+            disk: Disk::default(),
+            host: Host::default(),
+            reader: Reader::default(),
+        });
     }
 
     pub(crate) fn owner_works(&mut self, number: usize) -> Option<Time> {
+        let mut env = Env { now: self.now, random: &mut self.random };
+        let events = self.owners[number].machine.elapsed(&mut env);
+        self.owner_told(number, None, events);
         for _ in 0..TASKS {
             let Some(id) = self.owners[number].machine.due(self.now).first().cloned() else {
                 return self.owners[number].machine.next_due();
@@ -216,13 +229,27 @@ impl Stage {
 
     pub(crate) fn owner_takes(&mut self, number: usize, pipe: PipeId, letter: &Letter) {
         let name = self.pipes.all[pipe].name.clone();
-        self.owner_step(number, |owner, env| match letter {
-            Letter::Answer(info) => owner.answered(&name, info, env),
-            Letter::Connected => owner.connected(&name, env),
-            Letter::Body(body) => owner.received(&name, body, env),
-            Letter::Lost => owner.connection_failed(&name, "the other side is gone", env),
+        let disk = std::mem::take(&mut self.owners[number].disk);
+        let events = |events| Received { events, changes: Vec::new() };
+        let received = self.owner_step(number, |owner, env| match letter {
+            Letter::Answer(info) => owner.answered(&name, info, env).map(events),
+            Letter::Connected => owner.connected(&name, env).map(events),
+            Letter::Body(body) => owner.received(&name, body, &disk, env),
+            Letter::Lost => owner.connection_failed(&name, "the other side is gone", env).map(events),
             Letter::Request(_) | Letter::Allowed(_) => panic!("not for owners"),
         });
+        self.owners[number].disk = disk;
+        let Some(Received { events, changes }) = received else { return };
+        self.owners[number].disk.write(changes);
+        self.owner_told(number, Some(pipe), events);
+    }
+
+    fn owner_told(&mut self, number: usize, from: Option<PipeId>, events: Vec<Event>) {
+        for event in events {
+            if let Event::Group(event) = event {
+                self.judge(Client::Owner(number), from, &event);
+            }
+        }
     }
 
     /// The owner's user wants something. Not everything is possible at all times.

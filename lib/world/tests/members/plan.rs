@@ -29,9 +29,11 @@ impl RelayPlan {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct MemberPlan {
     pub(crate) joins_at: Time,
+    /// Whether it takes messages until it is stopped, and opens second connections therefore.
+    pub(crate) goes_on: bool,
 }
 
 /// What somebody says.
@@ -113,7 +115,7 @@ impl Plan {
         let rough = dice.per_mille(600);
         let mut plan = Plan {
             relays: (0..FIRST + SPARE).map(|_| random_relay(dice)).collect(),
-            members: (0..count).map(|_| MemberPlan { joins_at: moment(dice, MINUTE / 2, busy * 2 / 3) }).collect(),
+            members: (0..count).map(|_| random_member(dice, busy)).collect(),
             acts: Vec::new(),
             history: dice.coin(),
             chaos_until: START.after(Duration::from_millis(busy)),
@@ -124,7 +126,7 @@ impl Plan {
             delay: dice.pick(&[20, 500, 5_000]),
             slowest: dice.pick(&[10_000, 120_000]),
             longest_pause: dice.pick(&[1_000, 60_000]),
-            quota: dice.pick(&[8, 64, 64, 1_000]),
+            quota: dice.pick(&[2, 4, 64, 1_000]),
         };
         // Who replaces others is honest.
         plan.relays.iter_mut().skip(FIRST).for_each(|relay| relay.vices.clear());
@@ -222,6 +224,10 @@ impl Plan {
     pub(crate) fn end(&self) -> Time {
         self.restored_at.after(Duration::from_millis(MINUTE * 9 * 60))
     }
+}
+
+fn random_member(dice: &mut Dice, busy: u64) -> MemberPlan {
+    MemberPlan { joins_at: moment(dice, MINUTE / 2, busy * 2 / 3), goes_on: dice.coin() }
 }
 
 fn random_relay(dice: &mut Dice) -> RelayPlan {

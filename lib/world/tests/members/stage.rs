@@ -19,7 +19,7 @@ use crate::links::{LinkLie, Links};
 use crate::member::Member;
 use crate::owner::Owner;
 use crate::pipes::{Client, Letter, PipeId, Pipes, Sent, Way};
-use crate::plan::{Act, Plan};
+use crate::plan::{Act, MemberPlan, Plan};
 use crate::relay::Relay;
 use crate::truth::Truth;
 
@@ -124,8 +124,9 @@ impl Stage {
         stage.found_group();
         (0..stage.plan.relays.len()).for_each(|number| stage.add_relay(number));
         for number in 0..stage.plan.members.len() {
-            stage.members.push(Member::new(number));
-            stage.wake_at(Party::Member(number), stage.plan.members[number].joins_at);
+            let MemberPlan { joins_at, goes_on } = stage.plan.members[number];
+            stage.members.push(Member::new(goes_on));
+            stage.wake_at(Party::Member(number), joins_at);
         }
         for (number, (at, _)) in stage.plan.acts.iter().enumerate() {
             stage.agenda.add(*at, Happening::Act(number));
@@ -208,7 +209,7 @@ impl Stage {
         self.note(format_args!("{party:?} crashes"));
         self.count("crashes");
         match party {
-            Party::Owner(number) => self.owners[number].reload(),
+            Party::Owner(number) => self.owners[number].reload(self.now),
             Party::Member(number) => self.members[number].reload(self.now),
             Party::Relay(number) => self.relays[number].reload(),
         }
