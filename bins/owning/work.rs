@@ -34,8 +34,10 @@ use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
 use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::serving::desk::{Desk, Serves, serve};
+use crate::taking_part::joining::Wanted;
 use crate::taking_part::lines::GroupEvent;
-use crate::taking_part::messages::{Line, Messages};
+use crate::taking_part::messages::{Line, Messages, Retention, Tidying};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Work<'a> {
     patience: Instant,
     report: Report,
     pub(super) trials: Trials,
+    desk: Desk,
+    tidying: Option<Tidying>,
 }
 
 impl<'a> Work<'a> {
@@ -106,6 +110,8 @@ impl<'a> Work<'a> {
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             trials: Trials::default(),
+            desk: Desk::default(),
+            tidying: None,
         };
         work.load().await?;
         let now = work.now();
@@ -118,6 +124,17 @@ impl<'a> Work<'a> {
         self.prints = true;
         let waiting = self.messages.waiting()?;
         self.print_lines(waiting).await
+    }
+
+    /// Does for other runs on the state file what they want, in [`wait`](Self::wait) and [`follow`](Self::follow).
+    pub fn serve_others(&mut self) -> Result<(), Error> {
+        self.desk = Desk::open(self.keep.path()?, self.ctx);
+        Ok(())
+    }
+
+    /// Forgets old messages now and then.
+    pub fn keep_for(&mut self, retention: Retention) {
+        self.tidying = Some(Tidying::new(retention));
     }
 
     /// How many messages, edits, deletions and reactions were printed.
@@ -259,6 +276,7 @@ impl<'a> Work<'a> {
     pub async fn wait(&mut self, enough: impl Fn(&Self) -> bool) -> Result<bool, Error> {
         loop {
             self.start_due().await?;
+            serve(self).await?;
             if enough(self) {
                 return Ok(true);
             }
@@ -272,6 +290,7 @@ impl<'a> Work<'a> {
     pub async fn follow(&mut self) -> Result<(), Error> {
         loop {
             self.start_due().await?;
+            serve(self).await?;
             self.next_until(None).await?;
         }
     }
@@ -321,6 +340,7 @@ impl<'a> Work<'a> {
                 self.finish(job, outcome).await?;
             }
             _ = self.written.changed() => {}
+            () = self.desk.wait() => {}
             () = sleep(wake) => self.trials.check_time((self.clock)()),
             () = sleep(limit) => return Ok(false),
         }
@@ -370,6 +390,9 @@ impl<'a> Work<'a> {
 
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        if let Some(tidying) = &mut self.tidying {
+            tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
+        }
         let now = self.now();
         if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
             self.tell(|owner, env| Ok(owner.elapsed(env))).await?;
@@ -628,4 +651,22 @@ impl<'a> Work<'a> {
 
 fn send(connection: &mut Connection, bodies: &[Vec<u8>], env: &mut Env<'_>) -> Result<(), ConnectionError> {
     bodies.iter().try_for_each(|body| connection.send(body, SendOptions::default(), env).map(drop))
+}
+
+impl Serves for Work<'_> {
+    fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    async fn restore(&mut self) -> Result<Result<(), Error>, Error> {
+        Ok(self.outcome(Wanted::One, self.timeout))
+    }
+
+    fn is_restored(&self, _: Wanted) -> bool {
+        true
+    }
+
+    fn outcome(&self, _: Wanted, _: Timeout) -> Result<(), Error> {
+        Err(Error::new(Code::Usage, "owners restore nothing").hint("grp-relay-invite goes on with relays"))
+    }
 }

@@ -16,4 +16,5 @@ mod lifecycle;
 mod members;
 mod relays;
 mod server;
+mod sharing;
 mod unlinkable;

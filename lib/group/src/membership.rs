@@ -84,7 +84,7 @@ pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
-pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::compose::{Composed, Composition, compose_with};
 pub(crate) use self::health::Waiting;
 pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
@@ -227,6 +227,16 @@ impl Membership {
     /// How well a relay delivers.
     pub fn health(&self, relay: &MemberId) -> Option<&Health> {
         self.view.sources.get(relay).map(|source| &source.health)
+    }
+
+    /// How many messages some relay, or this one, has not delivered yet.
+    pub fn awaited(&self, relay: Option<&MemberId>) -> usize {
+        self.view.awaited.count(relay)
+    }
+
+    /// When the group link is read again, if nothing else is a reason to.
+    pub fn link_due(&self) -> Time {
+        self.link.next
     }
 
     /// Whether messages can come and go.

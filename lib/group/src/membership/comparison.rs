@@ -42,6 +42,13 @@ pub struct MessageRecord {
     /// What became of it later.
     #[serde(default, skip_serializing_if = "Item::is_untouched")]
     pub(super) item: Item,
+    /// It came, and was too old to be kept: nothing that comes under its name is new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    forgotten: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What one or several relays delivered.
@@ -224,6 +231,12 @@ impl MessageRecord {
         super::records::read(key, bytes)
     }
 
+    /// What stays of a message that is not kept any longer, as a record: that it came. Without it a relay could deliver
+    /// old messages as new ones.
+    pub fn forgotten() -> Vec<u8> {
+        super::records::write(&MessageRecord { forgotten: true, ..MessageRecord::default() })
+    }
+
     /// The copy that counts, if the message came.
     pub fn kept(&self) -> Option<&Copy> {
         self.kept.as_ref()
@@ -251,6 +264,9 @@ impl MessageRecord {
 
     /// Takes a copy.
     pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Comparison {
+        if self.forgotten {
+            return Comparison::Repeated;
+        }
         let copy = Copy::of(arrival);
         let Some(kept) = &mut self.kept else {
             self.kept = Some(copy);

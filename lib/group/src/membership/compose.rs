@@ -13,6 +13,7 @@
 
 use agent::time::{Env, Time};
 use codec::time::UtcTime;
+use crypto::Random;
 
 use super::comparison::{Arrival, Copy, Delivered};
 use super::error::SpeechFault;
@@ -43,6 +44,9 @@ const MAX_DESCRIPTION_PARTS: usize = 16;
 /// What to say, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
+    /// The name of the message, drawn by whoever wants it said; absent for a fresh one. What is said again under the same
+    /// name is said once: so it can be repeated when nobody knows whether it was said.
+    pub id: Option<MessageId>,
     /// What.
     pub what: Saying,
     /// As whom.
@@ -132,6 +136,17 @@ pub struct Spoken {
     pub changes: Vec<Change>,
 }
 
+/// What is to be said, written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Composition {
+    /// The names of the messages.
+    pub(crate) messages: Vec<MessageId>,
+    /// What relays are to get: nothing if it was said before.
+    pub(crate) composed: Vec<Composed>,
+    /// Records to be written.
+    pub(crate) changes: Vec<Change>,
+}
+
 /// One message, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Composed {
@@ -145,6 +160,15 @@ impl Speech {
         match &self.what {
             Saying::Post { reply_to, .. } => reply_to.as_ref(),
             Saying::Edit { message, .. } | Saying::Delete { message } | Saying::React { message, .. } => Some(message),
+        }
+    }
+
+    /// The name of one of the messages that say it: the first, or a part of a file's description.
+    fn name(&self, index: usize, random: &mut dyn Random) -> MessageId {
+        match &self.id {
+            None => MessageId::random(random),
+            Some(id) if index == 0 => id.clone(),
+            Some(id) => id.of_part(index),
         }
     }
 }
@@ -161,10 +185,13 @@ impl Membership {
         if self.relays.iter().any(|record| record.unsent.len() >= MAX_UNSENT) {
             return Err(MemberError::TooManyUnsent(MAX_UNSENT));
         }
-        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
+        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
         for number in &relays {
             self.record_mut(*number)?.speak();
             for Composed { id, body } in &composed {
+                if self.record(*number).is_ok_and(|record| record.owes(id)) {
+                    continue;
+                }
                 let unsent = self.next_unsent;
                 self.next_unsent = unsent.saturating_add(1);
                 let unsent = Unsent { number: unsent, message: Some(id.clone()), body: body.clone() };
@@ -173,7 +200,6 @@ impl Membership {
                 }
             }
         }
-        let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Spoken { messages, relays, reveals_owner, changes })
     }
@@ -185,13 +211,58 @@ pub(crate) fn compose_with(
     speech: &Speech,
     records: &dyn Records,
     env: &mut Env<'_>,
-) -> Result<(Vec<Composed>, Vec<Change>), MemberError> {
-    let mut page = Page::load(records, speech.subject().cloned().map(RecordKey::Message))?;
+) -> Result<Composition, MemberError> {
+    let names = speech.subject().into_iter().chain(&speech.id);
+    let mut page = Page::load(records, names.cloned().map(RecordKey::Message))?;
+    if let Some(messages) = view.said_before(speech, &page, env)? {
+        return Ok(Composition { messages, composed: Vec::new(), changes: Vec::new() });
+    }
     let composed = view.compose(speech, &mut page, env)?;
-    Ok((composed, page.into_changes()))
+    let messages = composed.iter().map(|composed| composed.id.clone()).collect();
+    Ok(Composition { messages, composed, changes: page.into_changes() })
 }
 
 impl View {
+    /// The names of the messages, if they were said before under the name that they have here.
+    fn said_before(
+        &self,
+        speech: &Speech,
+        page: &Page,
+        env: &mut Env<'_>,
+    ) -> Result<Option<Vec<MessageId>>, SpeechFault> {
+        let Some(id) = &speech.id else { return Ok(None) };
+        let Some(copy) = page.message(id).and_then(|record| record.kept()) else { return Ok(None) };
+        let count = match self.events(speech, page, env.now) {
+            Ok((events, _)) => {
+                let said = copy.message().filter(|_| self.check_ours(id, copy).is_ok());
+                let same = said.zip(events.first()).is_some_and(|(said, event)| said.message().event.says(event));
+                if !same {
+                    return Err(SpeechFault::NameTaken(id.clone()));
+                }
+                events.len()
+            }
+            // It could be said then, and cannot any more.
+            Err(_) => {
+                self.check_ours(id, copy).map_err(|_| SpeechFault::NameTaken(id.clone()))?;
+                1
+            }
+        };
+        Ok(Some((0..count).map(|index| speech.name(index, env.random)).collect()))
+    }
+
+    /// The events that say it, and whether they are to be signed.
+    fn events(&self, speech: &Speech, page: &Page, now: Time) -> Result<(Vec<ChatEvent>, bool), SpeechFault> {
+        self.check_voice(speech)?;
+        Ok(match &speech.what {
+            Saying::Post { .. } => (self.post(speech, page)?, speech.signed),
+            Saying::Edit { message, content, mentions } => self.edit(speech, message, content, mentions, page)?,
+            Saying::Delete { message } => self.deletion(speech, message, page, now)?,
+            Saying::React { message, reaction, add } => {
+                (vec![self.reaction(speech, message, reaction, *add, page)?], false)
+            }
+        })
+    }
+
     /// Writes down what is said. The page knows of it afterwards.
     pub(super) fn compose(
         &self,
@@ -199,21 +270,12 @@ impl View {
         page: &mut Page,
         env: &mut Env<'_>,
     ) -> Result<Vec<Composed>, MemberError> {
-        self.check_voice(speech)?;
-        let (events, signed) = match &speech.what {
-            Saying::Post { .. } => (self.post(speech, page)?, speech.signed),
-            Saying::Edit { message, content, mentions } => self.edit(speech, message, content, mentions, page)?,
-            Saying::Delete { message } => self.deletion(speech, message, page, env.now)?,
-            Saying::React { message, reaction, add } => {
-                (vec![self.reaction(speech, message, reaction, *add, page)?], false)
-            }
-        };
+        let (events, signed) = self.events(speech, page, env.now)?;
         let mut composed: Vec<Composed> = Vec::new();
-        for event in events {
+        for (index, event) in events.into_iter().enumerate() {
             let described = composed.first().map(|first| first.id.clone());
-            let event = of_message(event, described);
-            let message = Message::named(event, env.random);
-            let Some(id) = message.id.clone() else { continue };
+            let id = speech.name(index, env.random);
+            let message = Message { id: Some(id.clone()), ..Message::unnamed(of_message(event, described)) };
             // Parts of a description are never signed, whatever they describe.
             let signs = signed && !matches!(message.event, ChatEvent::MessageFileDescription(_));
             let authored: AuthoredMessage = match signs {

@@ -98,6 +98,9 @@ pub enum SpeechFault {
     /// Members keep what is older.
     #[error("message {0} is older than 78 hours: members would not delete it")]
     TooOld(MessageId),
+    /// Something else has the name that this is to have.
+    #[error("message {0} says something else, or is somebody else's")]
+    NameTaken(MessageId),
     /// The feature is off.
     #[error("the group does not allow {0}")]
     Off(&'static str),

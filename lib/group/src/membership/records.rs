@@ -183,7 +183,7 @@ fn entry<T: DeserializeOwned + Default>(records: &dyn Records, key: &RecordKey) 
     Ok(Entry { value: value.unwrap_or_default(), changed: false })
 }
 
-fn write<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn write<T: Serialize>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     versioned::write(VERSION, value, &mut out);
     out

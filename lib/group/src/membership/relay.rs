@@ -262,6 +262,11 @@ impl RelayRecord {
         self.unsent.len()
     }
 
+    /// Whether a message waits for it.
+    pub(super) fn owes(&self, message: &MessageId) -> bool {
+        self.unsent.iter().any(|unsent| unsent.message.as_ref() == Some(message))
+    }
+
     /// Whether connections with it are still to be deleted.
     pub fn is_parting(&self) -> bool {
         !self.discarded.is_empty()

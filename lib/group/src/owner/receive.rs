@@ -141,9 +141,8 @@ impl GroupOwner {
             Demand::RequestRoster(request) => self.request_roster(from, request, env),
             Demand::End(why) => events.push(membership::Event::Ended(why).into()),
             // Owners have one connection with each relay.
-            Demand::Pair => {}
             // Only another owner can be the author of what says so, and whoever writes the link reads it before.
-            Demand::ReadGroupLink => {}
+            Demand::ReadGroupLink | Demand::Pair => {}
         }
     }
 

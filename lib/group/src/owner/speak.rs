@@ -5,7 +5,7 @@ use agent::time::Env;
 use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
 use crate::identity::MemberId;
-use crate::membership::{Change, Composed, MemberError, Records, Speech, Voice, compose_with};
+use crate::membership::{Change, Composed, Composition, MemberError, Records, Speech, Voice, compose_with};
 use crate::message_id::MessageId;
 
 /// How many things may wait for one relay.
@@ -36,13 +36,12 @@ impl GroupOwner {
         if self.relays.iter().any(is_full) {
             return Err(MemberError::TooManyUnsent(MAX_OWED).into());
         }
-        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
+        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
             for Composed { id, body } in &composed {
                 owe(&mut record.owed, id.clone(), Say::Content(body.clone()));
             }
         }
-        let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })
     }

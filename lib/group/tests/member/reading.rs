@@ -9,7 +9,7 @@ use group::extension::Extensions;
 use group::identity::{MemberId, MemberKey};
 use group::keys::KeySource;
 use group::member::{MemberInfo, MemberProfile, Role};
-use group::membership::{Difference, Event, Heard, Mark, MemberRecord, PATIENCE, RecordKey};
+use group::membership::{Difference, Event, Heard, Mark, MemberRecord, MessageRecord, PATIENCE, RecordKey};
 use group::verification::{Refusal, Trust};
 
 use crate::support::{
@@ -631,4 +631,27 @@ fn a_member_proves_its_key_with_what_it_signed_when_it_joined() {
     let group = desk.owner.group_id();
     desk.deliver(&two, by(&id("anna"), signed(group, &id("anna"), &other, "m1", post("fake"))));
     assert!(desk.heard().is_empty());
+}
+
+#[test]
+fn what_was_forgotten_is_never_new_again() {
+    let relays = [Relay::new(1), Relay::new(2)];
+    let mut desk = Desk::connected(&[&relays[0], &relays[1]]);
+    let owner = desk.owner.id();
+    let message = desk.owner.signs("m1", post("news"));
+    desk.deliver(&relays[0], by(&owner, message.clone()));
+    assert_eq!(desk.texts(), ["news"]);
+    desk.take_events();
+    desk.memory.records.insert(RecordKey::Message(message_id("m1")), MessageRecord::forgotten());
+    desk.deliver(&relays[1], by(&owner, message));
+    desk.deliver(&relays[1], by(&owner, unsigned("m1", post("fake news"))));
+    assert_eq!(desk.take_events(), []);
+    assert!(desk.record("m1").kept().is_none());
+    // What is said about it is told, as what is said about messages that never came.
+    let edit = desk.owner.signs("m2", edit("m1", "old news"));
+    desk.deliver(&relays[1], by(&owner, edit));
+    assert_eq!(desk.heard().len(), 1);
+    let message = desk.owner.signs("m1", post("news"));
+    desk.deliver(&relays[0], by(&owner, message));
+    assert_eq!(desk.take_events(), [], "it is still not new");
 }
