@@ -388,11 +388,24 @@ impl<'a> Work<'a> {
         self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
     }
 
+    /// New relays get the posts that they were promised.
+    async fn give_posts(&mut self) -> Result<(), Error> {
+        while let Some(relay) = self.keep.look(|owner| owner.awaits_posts().cloned()) {
+            let messages = self.messages.clone();
+            match self.step(|owner, env| owner.give_posts(&relay, &messages, env)).await? {
+                Ok(events) => self.told(&events),
+                Err(error) => return Err(Error::new(Code::StoreFailed, error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
         if let Some(tidying) = &mut self.tidying {
             tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
         }
+        self.give_posts().await?;
         let now = self.now();
         if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
             self.tell(|owner, env| Ok(owner.elapsed(env))).await?;

@@ -45,6 +45,7 @@ pub mod error;
 pub mod event;
 mod finish;
 mod headcount;
+mod history;
 mod kept;
 mod outgoing;
 pub mod persona;
@@ -69,6 +70,7 @@ pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
 pub use self::event::Event;
+pub use self::history::{MAX_PAST_POSTS, PastRecords};
 pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::read_back::LinkCondition;
@@ -249,6 +251,7 @@ impl GroupOwner {
             problem: None,
             accepting: None,
             asked_roster: None,
+            promised: 0,
             history: Vec::new(),
         };
         record.note_change(env.now);

@@ -9,6 +9,7 @@ use smp::command::BasicAuth;
 use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
 use super::headcount::Headcount;
+use super::history::MAX_PAST_POSTS;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
@@ -217,6 +218,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             health: None,
             transfer: None,
             asked_roster: record.asked_roster,
+            posts_to_give: record.promised,
         }
     }
 }
@@ -239,6 +241,7 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
             problem: document.problem,
             accepting: document.accepting,
             asked_roster: document.asked_roster,
+            promised: document.posts_to_give.min(MAX_PAST_POSTS),
             history: document.history,
         };
         let named = record.connection().as_str() == document.connection;

@@ -142,7 +142,7 @@ impl GroupOwner {
             Demand::End(why) => events.push(membership::Event::Ended(why).into()),
             // Owners have one connection with each relay.
             // Only another owner can be the author of what says so, and whoever writes the link reads it before.
-            Demand::ReadGroupLink | Demand::Pair => {}
+            Demand::ReadGroupLink => {}
         }
     }
 
