@@ -58,6 +58,10 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::NotAdopted { relay_link, reason } => {
+                let problem = format!("{relay_link}: another owner's relay is not used: {reason}");
+                self.problems.warn(ctx, Code::RelayProblem, problem);
+            }
             Event::Group(event) => self.heard(ctx, owner, event),
             Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => {

@@ -368,6 +368,7 @@ impl<'a> Work<'a> {
         let (name, relay) = match task {
             TaskId::ReadAddress(relay) => ("relay_address_read", relay),
             TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            TaskId::ReadListed(link) => return report::read(self.ctx, "relay_link_read", server, link, outcome),
             _ => return,
         };
         let called = self.keep.look(|owner| relays::called_by_id(owner, relay));

@@ -90,11 +90,13 @@ pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
+pub(crate) use self::answer::read_answer;
 pub(crate) use self::compose::{Composed, Composition, compose_with};
 pub(crate) use self::health::Waiting;
 pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
 pub(crate) use self::order::{Given, give};
+pub(crate) use self::relay::{KnownRelay, admit as admit_relay};
 pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;

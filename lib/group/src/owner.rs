@@ -38,6 +38,7 @@
 pub mod address;
 mod administer;
 mod admission;
+mod adopt;
 pub mod challenge;
 mod due;
 mod end;
@@ -59,7 +60,7 @@ pub mod status;
 pub mod task;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent::short_link::ContactShortLink;
 use agent::time::Env;
@@ -120,6 +121,8 @@ pub struct GroupOwner {
     /// The owner has ended the group.
     closing: Option<Closing>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Relay links of other owners that are none; they are read again in the next run.
+    unusable: BTreeSet<String>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -138,6 +141,7 @@ impl From<GroupLink> for GroupOwner {
             writing: None,
             closing: None,
             retries: BTreeMap::new(),
+            unusable: BTreeSet::new(),
             connections: ConnectionRecords::default(),
         }
     }

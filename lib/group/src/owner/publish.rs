@@ -107,7 +107,7 @@ impl GroupOwner {
                     self.view.relay_connected(&record.id, env.now);
                     new.push(record.id.clone());
                 }
-                (_, Stage::Active(_)) if !is_listed => gone.push(record.id.clone()),
+                (_, Stage::Active(_) | Stage::Adopting(_)) if !is_listed => gone.push(record.id.clone()),
                 _ => {}
             }
         }
