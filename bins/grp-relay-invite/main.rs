@@ -29,6 +29,8 @@ const TOOL: Tool = Tool {
         Of several owners each talks to all relays. Those that another owner invited are met through their relay links, as \
         soon as the group link lists them: they let in whom that names as an owner. The first run of a further owner decides \
         with --server and --name how they see it; it needs no --relay.\n\n\
+        A new relay has no history for those who join through it. With --history it gets the owner's last posts first, the \
+        same that the other relays have; those who have them already see nothing new.\n\n\
         Everything is in the state file before anything follows from it. A run that was cut off, or whose relays are \
         slow, is repeated with the same command, or without --relay, and goes on where the last one ended. Other \
         commands on the same file have to wait for this one.\n\n\
@@ -50,6 +52,10 @@ const TOOL: Tool = Tool {
         (
             "As a further owner, meet the relays of the others",
             "grp-relay-invite --state group.json --server \"$SERVER\"",
+        ),
+        (
+            "Replace a lost relay, and give the new one what was said",
+            "grp-relay-invite --state group.json --relay \"$NEW\" --history 50",
         ),
         ("Give one up", "grp-relay-invite --state group.json --cancel \"$RELAY\""),
     ],
@@ -132,6 +138,9 @@ impl Plan {
         }
         for address in &self.new {
             let relay = work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            if let Some(count) = args.history {
+                work.step(|owner, _| owner.promise_posts(&relay, count)).await?.map_err(refused)?;
+            }
             work.record_choice(&relay);
         }
         Ok(())

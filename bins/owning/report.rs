@@ -80,6 +80,13 @@ impl Report {
                 let dismissed = "another owner has removed this one: it can change nothing any more";
                 self.problems.warn(ctx, Code::Dismissed, dismissed.to_owned());
             }
+            Event::LinkDeleted => {
+                let server = owner.link().group().server().address.to_string();
+                step(ctx, &server, "link_delete", "");
+            }
+            Event::LinkNotDeleted { reason } => {
+                self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be deleted now: {reason}"));
+            }
             Event::LinkNotWritten { reason } => {
                 self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
             }

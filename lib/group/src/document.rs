@@ -20,8 +20,8 @@ mod verified_link;
 pub use appointment::{GroupOfDocument, HandoverDocument, OwnerCandidateDocument, OwnerRequestDocument};
 pub use connections::ConnectionRecords;
 pub use group::{
-    GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument, ListedOwnerDocument,
-    QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
+    ClosingDocument, GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument,
+    ListedOwnerDocument, QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, OwnerStatusDocument, RelayStatusDocument};
 pub use member::{

@@ -130,7 +130,7 @@ impl GroupOwner {
     /// With a single owner there are none: what it lists is its own.
     pub fn to_adopt(&self) -> Vec<&ContactShortLink> {
         let known = |link: &ContactShortLink| self.relays.iter().any(|record| record.has_link(link));
-        let listed = self.link.group().contents().relays.iter().filter(|_| self.is_shared());
+        let listed = self.link.group().contents().relays.iter().filter(|_| self.is_shared() && self.closing.is_none());
         listed.filter(|link| !known(link) && !self.unusable.contains(&link.to_string())).collect()
     }
 
@@ -203,6 +203,7 @@ impl GroupOwner {
             problem: None,
             accepting: None,
             asked_roster: None,
+            promised: 0,
             history: Vec::new(),
         };
         record.note_change(env.now);

@@ -43,6 +43,9 @@ impl GroupOwner {
 
     fn wanted(&self) -> Vec<TaskId> {
         let mut tasks: Vec<TaskId> = self.relays.iter().flat_map(tasks_of).collect();
+        if self.deletes_link() {
+            tasks.push(TaskId::DeleteLink);
+        }
         tasks.extend(self.adoptions());
         tasks.extend(self.link_task());
         tasks
@@ -57,6 +60,7 @@ impl GroupOwner {
             TaskId::WriteLink => self.write_link(),
             TaskId::ReadGroupLink => Ok(Task::ReadLink(self.link.group().short_link().clone())),
             TaskId::SetQueueKeys => self.set_queue_keys(),
+            TaskId::DeleteLink => self.delete_link(),
             TaskId::Delete(connection) => {
                 let mut discarded = self.relays.iter().flat_map(|record| &record.discarded);
                 let (connection, delivery) =

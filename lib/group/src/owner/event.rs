@@ -88,6 +88,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The server has deleted the link: the group is over.
+    LinkDeleted,
+    /// The link cannot be deleted, or not now.
+    LinkNotDeleted {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl From<membership::Event> for Event {

@@ -68,8 +68,9 @@ impl GroupOwner {
             (TaskId::ReadGroupLink, Outcome::Refused(_)) => self.group_link_missing(events),
             (TaskId::SetQueueKeys, Outcome::Done) => self.queue_keys_set(),
             (TaskId::WriteLink, Outcome::Written(version)) => self.written(version, env, events)?,
-            (TaskId::WriteLink | TaskId::SetQueueKeys, Outcome::Refused(reason)) => {
-                self.unreachable(id, &reason, env.now, events)
+            (TaskId::DeleteLink, Outcome::Done) => self.link_deleted(events),
+            (TaskId::WriteLink | TaskId::SetQueueKeys | TaskId::DeleteLink, Outcome::Refused(reason)) => {
+                self.unreachable(id, &reason, env.now, events);
             }
             _ => return Err(OwnerError::Task),
         }
@@ -81,6 +82,7 @@ impl GroupOwner {
         match id {
             TaskId::WriteLink | TaskId::SetQueueKeys => self.link_not_written(reason, events),
             TaskId::ReadGroupLink if !self.is_written() => self.link_not_written(reason, events),
+            TaskId::DeleteLink => events.push(Event::LinkNotDeleted { reason: shown(reason) }),
             TaskId::ReadGroupLink | TaskId::Delete(_) | TaskId::ReadListed(_) => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)

@@ -8,9 +8,11 @@ use crypto::sign::Ed25519PublicKey;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
+use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
 use super::adopt::{Adopting, Step};
 use super::headcount::Headcount;
+use super::history::MAX_PAST_POSTS;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
@@ -52,6 +54,7 @@ pub(crate) struct Kept {
     /// User data of the link that other owners may have made theirs from.
     pub(crate) known: Vec<Vec<u8>>,
     pub(crate) queue_keys: Vec<Ed25519PublicKey>,
+    pub(crate) closing: Option<Closing>,
 }
 
 impl From<&GroupOwner> for Kept {
@@ -68,6 +71,7 @@ impl From<&GroupOwner> for Kept {
             awaited: owner.view.awaited.0.iter().map(AwaitedByOwnerDocument::from).collect(),
             headcount: headcount_document(owner),
             connections: owner.connections.clone(),
+            closing: owner.closing,
         }
     }
 }
@@ -104,9 +108,10 @@ impl Kept {
         if let Some(headcount) = self.headcount {
             owner.headcount = headcount.into();
         }
-        let (untold_profile, connections) = (self.untold_profile, self.connections);
+        let (untold_profile, connections, closing) = (self.untold_profile, self.connections, self.closing);
+        require(closing.is_none() || live == 0, FIELD, "a relay serves a group that was ended")?;
         let sharing = Sharing::restore(owner.link(), self.known, self.queue_keys)?;
-        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, sharing, ..owner })
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, closing, sharing, ..owner })
     }
 }
 
@@ -116,6 +121,7 @@ impl From<&Persona> for PersonaDocument {
             profile: persona.profile.clone(),
             server: persona.server.address.clone(),
             server_password: persona.server.password.as_ref().map(ServerPassword::from),
+            known: persona.known,
         }
     }
 }
@@ -127,7 +133,7 @@ impl TryFrom<PersonaDocument> for Persona {
         document.profile.check().map_err(|fault| Inconsistent::new("persona.profile", fault))?;
         let password = document.server_password.map(|password| password.parse("persona.server_password"));
         let server = ServerWithPassword { address: document.server, password: password.transpose()? };
-        Ok(Persona { profile: document.profile, server })
+        Ok(Persona { profile: document.profile, server, known: document.known })
     }
 }
 
@@ -224,6 +230,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             health: None,
             transfer: None,
             asked_roster: record.asked_roster,
+            posts_to_give: record.promised,
         }
     }
 }
@@ -246,6 +253,7 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
             problem: document.problem,
             accepting: document.accepting,
             asked_roster: document.asked_roster,
+            promised: document.posts_to_give.min(MAX_PAST_POSTS),
             history: document.history,
         };
         let named = record.connection().as_str() == document.connection;
@@ -359,6 +367,7 @@ impl From<InactiveReason> for ReasonCode {
             InactiveReason::RemovedUnnotified => ReasonCode::RemovedUnnotified,
             InactiveReason::Left => ReasonCode::Left,
             InactiveReason::Unlisted => ReasonCode::Unlisted,
+            InactiveReason::GroupDeleted => ReasonCode::GroupDeleted,
             InactiveReason::ConnectionLost => ReasonCode::ConnectionLost,
         }
     }
@@ -371,6 +380,7 @@ fn inactive(document: &RelayRecordDocument) -> Option<InactiveReason> {
         ReasonCode::RemovedUnnotified => Some(InactiveReason::RemovedUnnotified),
         ReasonCode::Left => Some(InactiveReason::Left),
         ReasonCode::Unlisted => Some(InactiveReason::Unlisted),
+        ReasonCode::GroupDeleted => Some(InactiveReason::GroupDeleted),
         ReasonCode::ConnectionLost => Some(InactiveReason::ConnectionLost),
         _ => None,
     }

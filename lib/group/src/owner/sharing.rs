@@ -130,7 +130,7 @@ impl GroupOwner {
     /// What is to be done about the link next: the same task again after one that failed.
     pub fn link_task(&self) -> Option<TaskId> {
         self.link.queue().access.as_ref()?;
-        if !self.is_owner() {
+        if !self.is_owner() || self.closing.is_some() {
             return None;
         }
         if self.is_shared() && !self.sharing.looked {

@@ -38,6 +38,8 @@ pub enum TaskId {
     SetQueueKeys,
     /// Write the data behind the group link.
     WriteLink,
+    /// Delete the group link with the queue behind it.
+    DeleteLink,
 }
 
 /// A task.
@@ -82,6 +84,8 @@ pub enum Task {
     SetQueueKeys(Box<SetQueueKeys>),
     /// Write the link data with `LSET`.
     WriteLink(Box<WriteLink>),
+    /// Delete the queue behind the link with `DEL`. If there is none, that is done.
+    DeleteLink(Box<DeleteLink>),
 }
 
 /// Another list of keys that may give commands for the queue behind the group link.
@@ -112,6 +116,17 @@ pub struct WriteLink {
     pub link_id: LinkId,
     /// What is to stand there.
     pub data: LinkData,
+}
+
+/// The deletion of a link.
+#[derive(Debug, Clone)]
+pub struct DeleteLink {
+    /// The link's server.
+    pub server: ServerAddress,
+    /// The queue behind the link.
+    pub recipient_id: RecipientId,
+    /// Authorises the command.
+    pub key: AuthPrivateKey,
 }
 
 /// What became of a task.

@@ -7,6 +7,7 @@ use agent::time::Env;
 use super::event::MemberEvent;
 use super::persona::Persona;
 use crate::event::{Event, OwnProfile};
+use crate::extension::Extension;
 use crate::identity::{GroupId, MemberId, MemberKey};
 use crate::keys::LinkKeys;
 use crate::member::{MemberProfile, Role};
@@ -36,6 +37,10 @@ pub struct GroupView {
     pub(super) relay_key: MemberKey,
     pub(super) relay_profile: RelayProfile,
     pub(super) owners: Vec<MemberId>,
+    /// The owner that invited the relay.
+    pub(super) inviter: MemberId,
+    /// Whether that owner wants what members signed when they joined.
+    pub(super) inviter_takes_joins: bool,
     /// What owners are called that are known by name: the one that invited the relay, and those that came later.
     pub(super) owner_names: BTreeMap<MemberId, String>,
     pub(super) links: LinkKeys,
@@ -69,6 +74,8 @@ impl Relay {
             relay_key: service.member_key.clone(),
             relay_profile: self.identity.profile.clone(),
             owners: group.owners.iter().map(|owner| owner.id.clone()).collect(),
+            inviter: invitation.owner.clone(),
+            inviter_takes_joins: invitation.announces(&Extension::SignedJoin),
             owner_names: service.owner_names(),
             links: group.link_keys(&invitation.relay_member_id, &service.member_key),
             roster: service.rosters.applied.clone(),
@@ -108,6 +115,11 @@ impl GroupView {
     /// What an owner is called.
     pub(super) fn owner_name(&self, id: &MemberId) -> &str {
         self.owner_names.get(id).map_or(OWNER, String::as_str)
+    }
+
+    /// Whether an owner announced extension `mkey1`.
+    pub(super) fn takes_joins(&self, owner: &MemberId) -> bool {
+        self.inviter_takes_joins && self.inviter == *owner
     }
 
     pub(super) fn owner_persona(&self, id: &MemberId) -> Persona {
