@@ -389,7 +389,7 @@ impl Meeting {
                 self.links.get_mut(&link).unwrap().data = write.data;
                 owner::Outcome::Written(write.version)
             }
-            owner::Task::SetQueueKeys(_) => owner::Outcome::Done,
+            owner::Task::SetQueueKeys(_) | owner::Task::DeleteLink(_) => owner::Outcome::Done,
         };
         self.with(seat, |owner, env| owner.finish(&id, outcome, env));
         true
