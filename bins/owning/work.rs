@@ -368,6 +368,7 @@ impl<'a> Work<'a> {
         let (name, relay) = match task {
             TaskId::ReadAddress(relay) => ("relay_address_read", relay),
             TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            TaskId::ReadListed(link) => return report::read(self.ctx, "relay_link_read", server, link, outcome),
             _ => return,
         };
         let called = self.keep.look(|owner| relays::called_by_id(owner, relay));
@@ -427,6 +428,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::DeleteLink(deletion) => {
+                    let dialler = self.dialler("link_delete");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::delete(*deletion, dialler).await) });
+                }
                 local => {
                     self.do_local(task, local).await?;
                     continue;
@@ -443,7 +449,7 @@ impl<'a> Work<'a> {
 
     /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
     pub(super) async fn read_back(&mut self) -> Result<(), Error> {
-        if !self.keep.look(GroupOwner::is_written) {
+        if !self.keep.look(|owner| owner.is_written() && owner.closing().is_none()) {
             return Ok(());
         }
         let link = self.keep.look(|owner| owner.link().group().short_link().clone());
@@ -490,7 +496,9 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                return Err(Error::bug("a task of the network"));
+            }
         };
         match outcome {
             Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,

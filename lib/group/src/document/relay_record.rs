@@ -31,6 +31,9 @@ pub struct PersonaDocument {
     /// Secret: lets its holder create queues on the server
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_password: Option<ServerPassword>,
+    /// Whether the name was chosen; otherwise it is a random one, and stays
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub known: bool,
 }
 
 /// One invitation of one relay
@@ -175,6 +178,8 @@ pub enum ReasonCode {
     Left,
     /// Inactive: the link was published without it
     Unlisted,
+    /// Inactive: the owner ended the group
+    GroupDeleted,
     /// Inactive: the connection with it is lost
     ConnectionLost,
     /// Rejected: it refused

@@ -334,7 +334,8 @@ impl View {
 
     fn compare(&mut self, id: &MessageId, message: &AcceptedMessage, sent_at: i64, step: &mut Step<'_>) -> Comparison {
         let delivered = Delivered { relay: step.relay.clone(), at: seconds(step.now), sent_at };
-        let expected = self.expected(sent_at, step.relay);
+        let owed = is_owed_by_all(message.event());
+        let expected = if owed { self.expected(sent_at, step.relay) } else { Vec::new() };
         let arrival = Arrival { message, delivered, expected: expected.clone() };
         let Some(record) = step.page.message_mut(id) else { return Comparison::Repeated };
         let comparison = record.take(&arrival);
@@ -432,6 +433,12 @@ impl View {
         };
         step.events.push(Event::Heard(heard.into()));
     }
+}
+
+/// Whether all relays were told. Owners tell single relays that they are listed, and the others that there is a new one;
+/// rosters come from the relay that was asked. Whoever was told nothing keeps nothing back.
+fn is_owed_by_all(event: &ChatEvent) -> bool {
+    !matches!(event, ChatEvent::GroupInfo(_) | ChatEvent::GroupRelayNew(_) | ChatEvent::GroupRoster(_))
 }
 
 fn count(counter: &mut u64) {

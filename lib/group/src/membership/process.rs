@@ -103,7 +103,7 @@ impl View {
         } else if self.links.is_relay(id) {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Removed));
         } else if let Some(record) = step.page.member_mut(id) {
-            record.depart(Standing::Removed);
+            record.removed(removal.messages == Some(true));
             self.count(id, step);
         }
         self.ask_for_roster(step);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use group::content::{Content, MessageDeletion, MessageReaction, MessageUpdate, Reaction};
 use group::element::ForwardSender;
-use group::event::{Event as ChatEvent, Join, MemberNew, OwnProfile};
+use group::event::{Event as ChatEvent, GroupInfo, Join, MemberNew, OwnProfile, RelayNew};
 use group::extension::Extensions;
 use group::identity::{MemberId, MemberKey};
 use group::keys::KeySource;
@@ -267,6 +267,41 @@ fn two_authors_under_one_name_are_both_marked_and_a_signature_decides() {
 }
 
 #[test]
+fn a_signature_that_could_not_be_checked_at_first_accuses_no_relay() {
+    let [one, two, three] = three();
+    let mut desk = Desk::connected(&[&one, &two, &three]);
+    let key = MemberKey::generate(&mut desk.random);
+    let said = by(&id("anna"), signed(desk.owner.group_id(), &id("anna"), &key, "m1", ChatEvent::GroupLeave));
+    desk.deliver(&one, said.clone());
+    assert_eq!(desk.record("m1").kept().unwrap().trust(), Trust::SignedWithoutKey);
+    desk.receive(&two, &two.says(author("anna", Some(&key))));
+    desk.deliver(&two, said.clone());
+    desk.deliver(&three, said);
+    assert_eq!(desk.record("m1").kept().unwrap().trust(), Trust::Verified(KeySource::Asserted));
+    assert_eq!(desk.record("m1").marks(), []);
+    assert_eq!(desk.member.health(&one.id()).unwrap().altered, 0);
+}
+
+#[test]
+fn a_key_that_only_a_relay_names_refutes_nobody() {
+    for (text, difference) in [("yes", Difference::Signature), ("no", Difference::Content)] {
+        for forged_first in [false, true] {
+            let [one, two, _] = three();
+            let mut desk = Desk::connected(&[&one, &two]);
+            let key = MemberKey::generate(&mut desk.random);
+            desk.receive(&two, &two.says(author("anna", Some(&key))));
+            let honest = by(&id("anna"), unsigned("m1", post("yes")));
+            let forged = by(&id("anna"), signed(desk.owner.group_id(), &id("anna"), &key, "m1", post(text)));
+            let in_order =
+                if forged_first { [(&two, &forged), (&one, &honest)] } else { [(&one, &honest), (&two, &forged)] };
+            in_order.into_iter().for_each(|(relay, element)| desk.deliver(relay, element.clone()));
+            assert_eq!(desk.record("m1").marks(), [mark(&one, difference, false)]);
+            assert_eq!(desk.member.health(&one.id()).unwrap().altered, 0);
+        }
+    }
+}
+
+#[test]
 fn a_relay_that_contradicts_itself_is_refuted() {
     let relay = Relay::new(1);
     let mut desk = Desk::connected(&[&relay]);
@@ -515,6 +550,24 @@ fn a_message_that_a_relay_does_not_deliver_in_time_is_missing_and_then_late() {
     assert!(desk.events.contains(&Event::Late { message: message_id("m1"), relay: three.id() }));
     let health = desk.member.health(&three.id()).unwrap();
     assert_eq!((health.missing, health.late, health.delivered), (0, 1, 1));
+}
+
+#[test]
+fn what_owners_tell_single_relays_is_not_missed_from_the_others() {
+    let [one, two, _] = three();
+    let mut desk = Desk::connected(&[&one, &two]);
+    let owner = desk.owner.id();
+    let group_profile = desk.owner.contents().profile;
+    let info = ChatEvent::GroupInfo(GroupInfo { group_profile }.into());
+    let news =
+        ChatEvent::GroupRelayNew(RelayNew { relay_link: two.linked(desk.owner.group_id()).make().0.to_string() });
+    for (name, event) in [("info", info), ("news", news)] {
+        let told = by(&owner, desk.owner.signs(name, event));
+        desk.deliver(&one, told);
+    }
+    desk.later(PATIENCE);
+    assert!(!desk.take_events().iter().any(|event| matches!(event, Event::Missing { .. })));
+    assert_eq!(desk.member.health(&two.id()).unwrap().missing, 0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod hearing;
 mod history;
 mod hostile;
 mod invitation;
+mod orders;
 mod privacy;
 mod properties;
 mod publishing;
