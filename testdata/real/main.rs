@@ -18,4 +18,5 @@ mod relays;
 mod restoring;
 mod server;
 mod sharing;
+mod turmoil;
 mod unlinkable;
