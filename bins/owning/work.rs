@@ -368,6 +368,7 @@ impl<'a> Work<'a> {
         let (name, relay) = match task {
             TaskId::ReadAddress(relay) => ("relay_address_read", relay),
             TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            TaskId::ReadListed(link) => return report::read(self.ctx, "relay_link_read", server, link, outcome),
             _ => return,
         };
         let called = self.keep.look(|owner| relays::called_by_id(owner, relay));
@@ -388,11 +389,24 @@ impl<'a> Work<'a> {
         self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
     }
 
+    /// New relays get the posts that they were promised.
+    async fn give_posts(&mut self) -> Result<(), Error> {
+        while let Some(relay) = self.keep.look(|owner| owner.awaits_posts().cloned()) {
+            let messages = self.messages.clone();
+            match self.step(|owner, env| owner.give_posts(&relay, &messages, env)).await? {
+                Ok(events) => self.told(&events),
+                Err(error) => return Err(Error::new(Code::StoreFailed, error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
         if let Some(tidying) = &mut self.tidying {
             tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
         }
+        self.give_posts().await?;
         let now = self.now();
         if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
             self.tell(|owner, env| Ok(owner.elapsed(env))).await?;
@@ -414,6 +428,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::DeleteLink(deletion) => {
+                    let dialler = self.dialler("link_delete");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::delete(*deletion, dialler).await) });
+                }
                 local => {
                     self.do_local(task, local).await?;
                     continue;
@@ -430,7 +449,7 @@ impl<'a> Work<'a> {
 
     /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
     pub(super) async fn read_back(&mut self) -> Result<(), Error> {
-        if !self.keep.look(GroupOwner::is_written) {
+        if !self.keep.look(|owner| owner.is_written() && owner.closing().is_none()) {
             return Ok(());
         }
         let link = self.keep.look(|owner| owner.link().group().short_link().clone());
@@ -477,7 +496,9 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                return Err(Error::bug("a task of the network"));
+            }
         };
         match outcome {
             Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,

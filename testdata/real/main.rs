@@ -15,6 +15,7 @@ mod hostile;
 mod lifecycle;
 mod members;
 mod relays;
+mod restoring;
 mod server;
 mod sharing;
 mod unlinkable;

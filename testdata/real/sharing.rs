@@ -17,13 +17,13 @@ use crate::server::soon;
 const MESSAGES: usize = 20;
 
 /// A program that prints into a file.
-fn start(world: &World, line: &str, output: &str) -> Child {
+pub(crate) fn start(world: &World, line: &str, output: &str) -> Child {
     let output = fs::OpenOptions::new().create(true).append(true).open(world.path(output)).unwrap();
     world.command(line).stdout(output).stderr(std::process::Stdio::inherit()).spawn().unwrap()
 }
 
 /// Waits until a follower listens for others.
-async fn listens(world: &World, state: &str) {
+pub(crate) async fn listens(world: &World, state: &str) {
     let socket = world.path(&format!("{state}.sock"));
     soon("the socket", async {
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
@@ -66,7 +66,7 @@ fn reaction(message: &Value, emoji: &str) -> String {
 
 #[tokio::test]
 async fn what_is_said_beside_a_follower_arrives_once_and_prints_what_it_always_prints() {
-    let world = World::new("127.0.0.99").await;
+    let world = World::new("127.0.0.120").await;
     let _relays = writing(&world).await;
     let posts = print(&world, "grp-send --state group.json --timeout 60", &posts()).await;
     let mut follower = start(&world, "grp-recv --state mia.json --follow --quiet", "mia.out");
@@ -112,7 +112,7 @@ async fn what_is_said_beside_a_follower_arrives_once_and_prints_what_it_always_p
 
 #[tokio::test]
 async fn a_sender_whose_follower_is_killed_goes_on_and_nothing_is_said_twice() {
-    let mut world = World::new("127.0.0.100").await;
+    let mut world = World::new("127.0.0.121").await;
     let _relays = writing(&world).await;
     let posts = print(&world, "grp-send --state group.json --timeout 60", &posts()).await;
     print(&world, &format!("grp-recv --state mia.json --count {MESSAGES} --timeout 60"), "").await;
@@ -152,7 +152,7 @@ async fn a_sender_whose_follower_is_killed_goes_on_and_nothing_is_said_twice() {
 
 #[tokio::test]
 async fn a_follower_keeps_no_more_than_it_is_told_to_and_prints_nothing_twice() {
-    let world = World::new("127.0.0.101").await;
+    let world = World::new("127.0.0.122").await;
     let _relays = joined(&world).await;
     let many = 110;
     let posts: String =
@@ -175,7 +175,7 @@ async fn a_follower_keeps_no_more_than_it_is_told_to_and_prints_nothing_twice() 
 
 #[tokio::test]
 async fn an_owner_that_follows_says_what_others_want_said() {
-    let world = World::new("127.0.0.102").await;
+    let world = World::new("127.0.0.123").await;
     let _relays = joined(&world).await;
     let mut follower = start(&world, "grp-recv --state group.json --follow --quiet", "group.out");
     listens(&world, "group.json").await;

@@ -18,7 +18,8 @@ mod verified_link;
 
 pub use connections::ConnectionRecords;
 pub use group::{
-    GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
+    ClosingDocument, GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument,
+    ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, RelayStatusDocument};
 pub use member::{

@@ -18,6 +18,7 @@ use crypto::Random;
 use super::comparison::{Arrival, Copy, Delivered};
 use super::error::SpeechFault;
 use super::item::{DELETION_WINDOW, Touch};
+use super::reactions::{Reactor, TooMany};
 use super::records::{Change, Page, RecordKey, Records};
 use super::relay::{RelayNumber, RelayRecord, Unsent};
 use super::view::{View, seconds};
@@ -177,6 +178,17 @@ impl Membership {
     /// Says something to all relays that can be talked to. If it cannot be said, nothing has changed.
     pub fn say(&mut self, speech: &Speech, records: &dyn Records, env: &mut Env<'_>) -> Result<Spoken, MemberError> {
         self.check_not_over()?;
+        let relays = self.hearers()?;
+        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
+        for message in &composed {
+            self.send_to(&relays, message);
+        }
+        let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
+        Ok(Spoken { messages, relays, reveals_owner, changes })
+    }
+
+    /// The relays that can be talked to, if there is one, and all of them take more.
+    pub(super) fn hearers(&self) -> Result<Vec<RelayNumber>, MemberError> {
         let relays: Vec<RelayNumber> =
             self.relays.iter().filter(|record| record.is_connected()).map(RelayRecord::number).collect();
         if relays.is_empty() {
@@ -185,23 +197,21 @@ impl Membership {
         if self.relays.iter().any(|record| record.unsent.len() >= MAX_UNSENT) {
             return Err(MemberError::TooManyUnsent(MAX_UNSENT));
         }
-        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
-        for number in &relays {
-            self.record_mut(*number)?.speak();
-            for Composed { id, body } in &composed {
-                if self.record(*number).is_ok_and(|record| record.owes(id)) {
-                    continue;
-                }
-                let unsent = self.next_unsent;
-                self.next_unsent = unsent.saturating_add(1);
-                let unsent = Unsent { number: unsent, message: Some(id.clone()), body: body.clone() };
-                if let Ok(record) = self.record_mut(*number) {
-                    record.unsent.push_back(unsent);
-                }
+        Ok(relays)
+    }
+
+    /// A message waits for these relays from now on.
+    pub(super) fn send_to(&mut self, relays: &[RelayNumber], message: &Composed) {
+        for relay in relays {
+            let number = self.next_unsent;
+            let Ok(record) = self.record_mut(*relay) else { continue };
+            record.speak();
+            if record.owes(&message.id) {
+                continue;
             }
+            record.unsent.push_back(Unsent { number, message: Some(message.id.clone()), body: message.body.clone() });
+            self.next_unsent = number.saturating_add(1);
         }
-        let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
-        Ok(Spoken { messages, relays, reveals_owner, changes })
     }
 }
 
@@ -213,16 +223,36 @@ pub(crate) fn compose_with(
     env: &mut Env<'_>,
 ) -> Result<Composition, MemberError> {
     let names = speech.subject().into_iter().chain(&speech.id);
-    let mut page = Page::load(records, names.cloned().map(RecordKey::Message))?;
+    let reactor = view.reactor(speech).map(RecordKey::Reactions);
+    let mut page = Page::load(records, names.cloned().map(RecordKey::Message).chain(reactor))?;
     if let Some(messages) = view.said_before(speech, &page, env)? {
         return Ok(Composition { messages, composed: Vec::new(), changes: Vec::new() });
     }
+    view.count_reaction(speech, &mut page)?;
     let composed = view.compose(speech, &mut page, env)?;
     let messages = composed.iter().map(|composed| composed.id.clone()).collect();
     Ok(Composition { messages, composed, changes: page.into_changes() })
 }
 
 impl View {
+    /// Who reacts to what with it.
+    fn reactor(&self, speech: &Speech) -> Option<Reactor> {
+        let Saying::React { message, .. } = &speech.what else { return None };
+        Some(Reactor { message: message.clone(), member: self.me.id.clone() })
+    }
+
+    /// Members drop what is more than they count.
+    fn count_reaction(&self, speech: &Speech, page: &mut Page) -> Result<(), SpeechFault> {
+        let (Some(reactor), Saying::React { message, reaction, add }) = (self.reactor(speech), &speech.what) else {
+            return Ok(());
+        };
+        let reaction = self.reaction(speech, message, reaction, *add, page)?;
+        let (ChatEvent::MessageReact(reaction), Some(record)) = (&reaction, page.reactions_mut(&reactor)) else {
+            return Ok(());
+        };
+        record.take(reaction).map_err(|TooMany| SpeechFault::TooManyReactions)
+    }
+
     /// The names of the messages, if they were said before under the name that they have here.
     fn said_before(
         &self,
@@ -288,18 +318,18 @@ impl View {
         Ok(composed)
     }
 
-    fn signer(&self) -> Signer<'_> {
+    pub(super) fn signer(&self) -> Signer<'_> {
         Signer { group: &self.group.group_id, member: &self.me.id, key: &self.me.key }
     }
 
     /// What we would believe of ourselves.
-    fn myself(&self) -> Author {
+    pub(super) fn myself(&self) -> Author {
         let asserted = Asserted { role: self.me.role.clone(), key: Some(self.me.key.public()) };
         self.links.author(&self.me.id, &self.roster, asserted)
     }
 
     /// Our own messages are known as those of others are, so that they can be edited, and copies are compared.
-    fn remember(&self, id: MessageId, authored: AuthoredMessage, page: &mut Page, now: Time) {
+    pub(super) fn remember(&self, id: MessageId, authored: AuthoredMessage, page: &mut Page, now: Time) {
         let Ok(message) = authored.verify(&self.myself(), &self.recipient()) else { return };
         let (at, relay) = (seconds(now), self.me.id.clone());
         let mut record = super::MessageRecord::default();

@@ -15,6 +15,7 @@ use super::event::{Event, Heard};
 use super::health::Health;
 use super::people::{OtherKey, ProvenJoin, Standing};
 use super::permission::Objection;
+use super::reactions::Reactor;
 use super::records::{Change, Page, RecordKey, Records};
 use super::status::GoneReason;
 use super::view::{Demand, View, seconds};
@@ -89,6 +90,10 @@ fn names_in(batch: &Batch) -> Vec<RecordKey> {
             Element::Forward(Forward { sender, content: ForwardContent::Message(authored), .. }) => {
                 if let ForwardSender::Member(id, _) = sender {
                     names.push(RecordKey::Member(id.clone()));
+                    if let ChatEvent::MessageReact(reaction) = &authored.message().event {
+                        let reactor = Reactor { message: reaction.message_id.clone(), member: id.clone() };
+                        names.push(RecordKey::Reactions(reactor));
+                    }
                 }
                 names.extend(authored.message().id.clone().map(RecordKey::Message));
                 authored

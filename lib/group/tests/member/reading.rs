@@ -655,3 +655,44 @@ fn what_was_forgotten_is_never_new_again() {
     desk.deliver(&relays[0], by(&owner, message));
     assert_eq!(desk.take_events(), [], "it is still not new");
 }
+
+#[test]
+fn more_than_three_reactions_of_a_member_to_a_message_are_dropped_in_whatever_order_relays_bring_them() {
+    let relays = [Relay::new(1), Relay::new(2)];
+    let mut desk = Desk::connected(&[&relays[0], &relays[1]]);
+    let owner = desk.owner.id();
+    let message = desk.owner.signs("m1", post("news"));
+    desk.deliver(&relays[0], by(&owner, message));
+    let react = |name: &str, emoji: &str, add: bool| {
+        let reaction = MessageReaction {
+            message_id: message_id("m1"),
+            member_id: Some(owner.clone()),
+            scope: None,
+            reaction: Reaction::Emoji(emoji.to_owned()),
+            add,
+        };
+        by(&id("anna"), unsigned(name, ChatEvent::MessageReact(reaction)))
+    };
+    desk.take_events();
+    let said = [("r1", "👍", true), ("r2", "😀", true), ("r3", "🚀", true), ("r4", "❤", true)];
+    said.iter().for_each(|(name, emoji, add)| desk.deliver(&relays[0], react(name, emoji, *add)));
+    assert_eq!(desk.heard().len(), 3);
+    assert!(matches!(&desk.take_events()[..], [Event::Dropped { .. }]));
+    desk.deliver(&relays[0], react("r5", "👍", false));
+    desk.deliver(&relays[0], react("r6", "❤", true));
+    assert_eq!(desk.heard().len(), 2);
+    // The other relay is late. What it brings was counted, and is not counted again.
+    said.iter().for_each(|(name, emoji, add)| desk.deliver(&relays[1], react(name, emoji, *add)));
+    assert_eq!(desk.heard().len(), 0);
+    assert!(!desk.take_events().iter().any(|event| matches!(event, Event::Dropped { .. })));
+    // Others have reactions of their own.
+    let of_bob = MessageReaction {
+        message_id: message_id("m1"),
+        member_id: Some(owner.clone()),
+        scope: None,
+        reaction: Reaction::Emoji("👍".to_owned()),
+        add: true,
+    };
+    desk.deliver(&relays[0], by(&id("bob"), unsigned("b1", ChatEvent::MessageReact(of_bob))));
+    assert_eq!(desk.heard().len(), 1);
+}
