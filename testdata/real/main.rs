@@ -19,4 +19,5 @@ mod relays;
 mod restoring;
 mod server;
 mod sharing;
+mod turmoil;
 mod unlinkable;
