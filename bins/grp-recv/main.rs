@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
-use grp::documents::Member;
+use cli::{Code, Context, Either, Error, Kept, Shape, State, Timeout, Tool};
+use grp::documents::{Group, Member};
 use grp::held::lock;
+use grp::owning;
 use grp::taking_part::lines::GroupEvent;
 use grp::taking_part::messages::Messages;
 use grp::taking_part::work::{End, Reading, Work, restored};
@@ -19,13 +20,16 @@ const TOOL: Tool = Tool {
         what must be signed and is not is refused. Copies that other relays bring are compared: \"confirmed\" if they say \
         the same, \"different\" with the relays that disagree if they do not. A signed copy takes the place of one without \
         signature; which of two unsigned copies is true, nobody can tell, and both are kept. What a relay does not bring \
-        for ten minutes after another one is \"missing\".\n\n\
+        for ten minutes after another one is \"missing\". Owners read what members say in the same way; other commands of \
+        owners that meet something leave it to the next grp-recv.\n\n\
         Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
         servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
         none.\n\n\
-        On the way it does what else is due: it joins relays that the group link lists, and leaves those that it does not. \
+        On the way it does what else is due: for members it joins relays that the group link lists, and leaves those that \
+        it does not; for owners it goes on with relays as grp-relay-invite does, and writes into the group link how many \
+        members there are, as far as relays tell. \
         Other commands on the same file have to wait for this one.",
-    keeps: &[Shape::of::<Member>()],
+    keeps: &[Shape::of::<Member>(), Shape::of::<Group>()],
     writes: &[Shape::of::<GroupEvent>()],
     examples: &[
         (
@@ -33,6 +37,10 @@ const TOOL: Tool = Tool {
             "grp-recv --state walks.json | jq -r 'select(.happened == \"said\") | .text // empty'",
         ),
         ("Watch the relays", "grp-recv --state walks.json --follow | jq -c 'select(.happened == \"different\")'"),
+        (
+            "Read what members answer",
+            "grp-recv --state group.json --follow | jq -r 'select(.happened == \"said\") | .text'",
+        ),
         ("Wait for one message", "grp-recv --state walks.json --count 1 --timeout 600"),
     ],
     exit: &[
@@ -71,13 +79,19 @@ fn main() -> ExitCode {
 
 fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let state = lock(&args.kept, args.timeout, ctx)?;
-    let document: Member = state.load()?;
+    match state.load::<Either<Member, Group>>()? {
+        Either::First(member) => receive_as_member(&args, member, state, ctx),
+        Either::Second(group) => receive_as_owner(&args, group, state, ctx),
+    }
+}
+
+fn receive_as_member(args: &Args, document: Member, state: State, ctx: &mut Context) -> Result<(), Error> {
     ctx.refuse_test(args.allow_test)?;
     let (keep, run) = restored(document, state, &args.kept)?;
     let messages = Messages::beside(&args.kept.state)?;
     cli::block_on(async {
         let mut work = Work::start(ctx, (&keep, &run), messages, Reading::Prints, args.timeout).await?;
-        let ended = receive(&args, &mut work).await;
+        let ended = receive(args, &mut work).await;
         work.close().await;
         ended
     })
@@ -95,12 +109,36 @@ async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
     };
     match end {
         End::Reached => Ok(()),
-        End::TimedOut => {
-            let message = match args.count {
-                Some(count) => format!("{} of {count} messages came within {} s", work.said(), args.timeout.timeout),
-                None => format!("not every server has answered within {} s", args.timeout.timeout),
-            };
-            Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost"))
-        }
+        End::TimedOut => Err(timed_out(args, work.said())),
     }
+}
+
+fn receive_as_owner(args: &Args, document: Group, state: State, ctx: &mut Context) -> Result<(), Error> {
+    let (keep, run) = owning::restored(document, state, &args.kept)?;
+    cli::block_on(async {
+        let mut work = owning::work::Work::start(ctx, &keep, args.timeout, &run).await?;
+        let ended = listen_as_owner(args, &mut work).await;
+        work.close().await;
+        ended
+    })
+}
+
+async fn listen_as_owner(args: &Args, work: &mut owning::work::Work<'_>) -> Result<(), Error> {
+    work.print().await?;
+    if args.follow {
+        return work.follow().await;
+    }
+    let reached = match args.count {
+        Some(count) => work.wait(|work| work.said() >= count).await?,
+        None => work.drain().await?,
+    };
+    if reached { Ok(()) } else { Err(timed_out(args, work.said())) }
+}
+
+fn timed_out(args: &Args, said: u64) -> Error {
+    let message = match args.count {
+        Some(count) => format!("{said} of {count} messages came within {} s", args.timeout.timeout),
+        None => format!("not every server has answered within {} s", args.timeout.timeout),
+    };
+    Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost")
 }

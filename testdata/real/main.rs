@@ -8,7 +8,9 @@
 mod client;
 mod connections;
 mod crash;
+mod crowd;
 mod full;
+mod hearing;
 mod hostile;
 mod lifecycle;
 mod members;

@@ -28,8 +28,8 @@ pub use member::{
 };
 pub use owner::OwnerDocument;
 pub use relay_record::{
-    DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
-    RelayRecordDocument,
+    AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,
+    PersonaDocument, ReasonCode, RelayIdDocument, RelayRecordDocument,
 };
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,

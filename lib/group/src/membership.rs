@@ -85,8 +85,10 @@ pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::view::KnownGroup;
 
 pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::health::Waiting;
+pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
-pub(crate) use self::view::{Me, View};
+pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, Join};
@@ -116,6 +118,8 @@ pub struct Membership {
     link: LinkWatch,
     ended: Option<EndReason>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Whether this run takes messages until it is stopped.
+    goes_on: bool,
     /// The agent's, and kept with the rest: what a member says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -143,6 +147,7 @@ impl Membership {
             link: LinkWatch::new(read, group.revision().as_ref(), env.now),
             ended: None,
             retries: BTreeMap::new(),
+            goes_on: false,
             connections: ConnectionRecords::default(),
         };
         // The request must fit: nobody else checks the length of the name.
@@ -156,6 +161,12 @@ impl Membership {
         self.view.opened = now;
         self.link.look_now(now);
         self.retries.clear();
+    }
+
+    /// This run takes messages until it is stopped. Only then are second connections opened: relays wait for them, and
+    /// not for long.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
     }
 
     /// The group.

@@ -14,7 +14,10 @@ use smp::address::{ServerAddress, ServerWithPassword};
 use smp::command::{BasicAuth, LinkData};
 use smp::id::{CorrId, RecipientId};
 
-use super::{ConnectionRecords, Inconsistent, OwnerDocument, PersonaDocument, RelayRecordDocument, require};
+use super::{
+    AwaitedByOwnerDocument, ConnectionRecords, HeadcountDocument, Inconsistent, OwnerDocument, PersonaDocument,
+    RelayRecordDocument, require,
+};
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, MemberId, OwnerPublicKey, Ownership};
 use crate::owner::{GroupOwner, Kept};
@@ -56,6 +59,12 @@ pub struct GroupDocument {
     #[serde(default, skip_serializing_if = "is_empty")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub roster: Roster,
+    /// Messages that some relays have not delivered yet
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<AwaitedByOwnerDocument>,
+    /// How many members there are, once relays told of some
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headcount: Option<HeadcountDocument>,
     /// Secret: what the connections with relays need to go on
     #[serde(default, skip_serializing_if = "ConnectionRecords::is_empty")]
     pub connections: ConnectionRecords,
@@ -256,14 +265,34 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept { confirmed, untold_profile, persona, roster, relays, connections, known, queue_keys } =
-            Kept::from(owner);
+        let Kept {
+            confirmed,
+            untold_profile,
+            persona,
+            roster,
+            relays,
+            awaited,
+            headcount,
+            connections,
+            known,
+            queue_keys,
+        } = Kept::from(owner);
         let document = GroupDocument::from(owner.link());
         let known = known.into_iter().map(|user| KnownUserDataDocument { user }).collect();
         let link_data = LinkDataDocument { confirmed, untold_profile, known, ..document.link_data };
         let owner_keys = queue_keys.into_iter().map(|public_key| QueueKeyDocument { public_key }).collect();
         let queue = QueueDocument { owner_keys, ..document.queue };
-        GroupDocument { queue, relay_records: relays, persona, roster, connections, link_data, ..document }
+        GroupDocument {
+            relay_records: relays,
+            persona,
+            roster,
+            awaited,
+            headcount,
+            connections,
+            queue,
+            link_data,
+            ..document
+        }
     }
 }
 
@@ -279,6 +308,8 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         relay_records: Vec::new(),
         persona: None,
         roster: Roster::default(),
+        awaited: Vec::new(),
+        headcount: None,
         connections: ConnectionRecords::default(),
         owner: OwnerDocument::from(&group.owner),
         owners: listed_owners(&group.owners),
@@ -331,6 +362,8 @@ impl TryFrom<GroupDocument> for GroupState {
             persona: document.persona.clone(),
             roster: document.roster.clone(),
             relays: document.relay_records.clone(),
+            awaited: document.awaited.clone(),
+            headcount: document.headcount.clone(),
             connections: document.connections.clone(),
             known: document.link_data.known.iter().map(|known| known.user.clone()).collect(),
             queue_keys: document.queue.owner_keys.iter().map(|key| key.public_key).collect(),

@@ -7,13 +7,15 @@
 //! Nothing is remembered of what is refused: a forged copy must not stand in the way of the true one.
 
 use agent::time::Time;
+use codec::VersionRange;
 
 use super::comparison::{Arrival, Comparison, Delivered, Mark};
+use super::error::RecordError;
 use super::event::{Event, Heard};
 use super::health::Health;
 use super::people::{OtherKey, ProvenJoin, Standing};
 use super::permission::Objection;
-use super::records::{Page, RecordKey};
+use super::records::{Change, Page, RecordKey, Records};
 use super::status::GoneReason;
 use super::view::{Demand, View, seconds};
 use crate::body::Batch;
@@ -31,6 +33,21 @@ use crate::verification::{AcceptedMessage, Attribution, Refusal};
 
 /// How many things are told of one body: it may hold hundreds.
 const MAX_COMPLAINTS: usize = 32;
+
+/// What came of one body.
+#[derive(Debug)]
+pub(crate) struct Overheard {
+    /// What is told.
+    pub(crate) events: Vec<Event>,
+    /// What is to be done about it.
+    pub(crate) demands: Vec<Demand>,
+    /// Records to be written.
+    pub(crate) changes: Vec<Change>,
+    /// What the relay's program speaks: every message that it writes itself says that.
+    pub(crate) versions: Option<VersionRange>,
+    /// How many members there are, if somebody counts.
+    pub(crate) present: Option<u64>,
+}
 
 /// One body from one relay.
 pub(super) struct Step<'a> {
@@ -64,7 +81,7 @@ impl<'a> Step<'a> {
 }
 
 /// The records that a body is about.
-pub(super) fn names_in(batch: &Batch) -> Vec<RecordKey> {
+fn names_in(batch: &Batch) -> Vec<RecordKey> {
     let mut names = Vec::new();
     for element in batch.elements() {
         let authored = match element {
@@ -102,9 +119,44 @@ pub(super) fn subject(event: &ChatEvent) -> (Option<&MessageId>, Option<&MemberI
     }
 }
 
+fn versions_in(batch: &Batch) -> Option<VersionRange> {
+    let own = batch.elements().filter_map(|element| match element {
+        Element::Message(authored) => Some(authored.message().versions),
+        Element::Forward(_) | Element::Chunk(_) => None,
+    });
+    own.last()
+}
+
 impl View {
-    /// Takes a body that a relay delivered.
-    pub(super) fn hear(&mut self, batch: Batch, step: &mut Step<'_>) {
+    /// Takes a body that a relay delivered. If records cannot be read, nothing has changed.
+    pub(crate) fn overhear(
+        &mut self,
+        relay: &MemberId,
+        body: &[u8],
+        records: &dyn Records,
+        now: Time,
+    ) -> Result<Overheard, RecordError> {
+        let batch = Batch::parse(body);
+        let (mut names, versions) = match &batch {
+            Ok(batch) => (names_in(batch), versions_in(batch)),
+            Err(_) => (Vec::new(), None),
+        };
+        // Members know from the group link how many there are; owners write that there.
+        if self.links.is_owner(&self.me.id) {
+            names.push(RecordKey::Census);
+        }
+        let mut page = Page::load(records, names)?;
+        let mut step = Step::new(relay, now, &mut page);
+        match batch {
+            Ok(batch) => self.hear(batch, &mut step),
+            Err(error) => self.malformed(&error.to_string(), &mut step),
+        }
+        let Step { events, demands, .. } = step;
+        let present = page.present();
+        Ok(Overheard { events, demands, changes: page.into_changes(), versions, present })
+    }
+
+    fn hear(&mut self, batch: Batch, step: &mut Step<'_>) {
         self.health_mut(step.relay).last_at = Some(seconds(step.now));
         for element in batch {
             match element {
@@ -116,7 +168,7 @@ impl View {
         }
     }
 
-    pub(super) fn malformed(&mut self, reason: &str, step: &mut Step<'_>) {
+    fn malformed(&mut self, reason: &str, step: &mut Step<'_>) {
         count(&mut self.health_mut(step.relay).malformed);
         step.drop_what_came(reason);
     }
@@ -137,10 +189,11 @@ impl View {
             ChatEvent::GroupMemberNew(member) => self.introduced(&member.member_info, true, step),
             ChatEvent::GroupMemberIntroduction(member) => self.introduced(&member.member_info, false, step),
             ChatEvent::GroupLeave => step.demands.push(Demand::Part(step.relay.clone(), GoneReason::Left)),
-            ChatEvent::Unknown(event) => step.drop_what_came(&format!("{} is nothing that we know", event.name())),
+            ChatEvent::GroupRelayPair => step.demands.push(Demand::Pair),
             other if other.is_content() => self.refuse("relays say nothing in the group", step),
-            // What it says about itself stands in its relay link as well.
-            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {}
+            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {
+                step.demands.push(Demand::Consider(message.into()));
+            }
             other => self.refuse(&format!("{} is not for relays to say", other.name()), step),
         }
     }
@@ -170,6 +223,14 @@ impl View {
             && record.introduced(info, vouched_for) == Err(OtherKey)
         {
             step.other_key(id);
+        }
+        self.count(id, step);
+    }
+
+    /// Somebody may be there who was not, or the other way round. Owners and relays are counted by the group link.
+    pub(super) fn count(&self, id: &MemberId, step: &mut Step<'_>) {
+        if !self.links.is_owner(id) && !self.links.is_relay(id) {
+            step.page.count(id);
         }
     }
 
@@ -230,6 +291,7 @@ impl View {
         if outcome == Some(Err(OtherKey)) {
             step.other_key(id);
         }
+        self.count(id, step);
     }
 
     /// Something that is authentic, as far as can be known. Whether it counts, other copies of it decide.

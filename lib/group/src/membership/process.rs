@@ -101,6 +101,7 @@ impl View {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Removed));
         } else if let Some(record) = step.page.member_mut(id) {
             record.depart(Standing::Removed);
+            self.count(id, step);
         }
         self.ask_for_roster(step);
         Ok(())
@@ -111,6 +112,7 @@ impl View {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Left));
         } else if let Some(record) = step.page.member_mut(id) {
             record.depart(Standing::Left);
+            self.count(id, step);
         }
     }
 

@@ -64,7 +64,7 @@ impl GroupOwner {
 
     fn change_owners(&mut self, owners: OwnerList, env: &mut Env<'_>) -> Result<(), OwnerError> {
         self.remember_confirmed();
-        self.link = self.link.clone().with_owners(owners, env.random)?;
+        self.set_link(self.link.clone().with_owners(owners, env.random)?);
         self.sharing.look_again();
         Ok(())
     }

@@ -243,7 +243,7 @@ impl GroupOwner {
         let before = self.link.group().contents().clone();
         let was_owner = self.is_owner();
         self.sharing.remember(theirs.clone());
-        self.link = self.link.clone().adopt(theirs);
+        self.set_link(self.link.clone().adopt(theirs));
         self.confirmed = self.link.group().written().version;
         self.writing = None;
         if was_owner && !self.is_owner() {
@@ -263,7 +263,7 @@ impl GroupOwner {
             Err(error) => return self.not_merged(&error.to_string(), env, events),
         };
         self.sharing.remember(theirs);
-        self.link = merged;
+        self.set_link(merged);
         events.extend(overridden.into_iter().map(Event::LinkConflict));
         self.follow(&before, env, events);
         self.settle(env, events);
@@ -280,6 +280,9 @@ impl GroupOwner {
     /// What another owner changed: relays hear of another profile, and relays that it took out of the link are gone.
     fn follow(&mut self, before: &GroupContents, env: &mut Env<'_>, events: &mut Vec<Event>) {
         let contents = self.link.group().contents();
+        if contents.member_count != before.member_count {
+            self.headcount.set(contents.member_count);
+        }
         if contents.profile != before.profile {
             self.untold_profile = Some(self.link.group().written().version);
         }

@@ -4,12 +4,9 @@ use agent::time::Env;
 
 use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
-use crate::identity::{MemberId, MemberKey};
-use crate::member::Role;
-use crate::membership::{Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with};
+use crate::identity::MemberId;
+use crate::membership::{Change, Composed, MemberError, Records, Speech, Voice, compose_with};
 use crate::message_id::MessageId;
-use crate::profile::GroupType;
-use crate::step::link_verify::VerifiedOwner;
 
 /// How many things may wait for one relay.
 const MAX_OWED: usize = 1000;
@@ -39,7 +36,7 @@ impl GroupOwner {
         if self.relays.iter().any(is_full) {
             return Err(MemberError::TooManyUnsent(MAX_OWED).into());
         }
-        let (composed, changes) = compose_with(&self.view(env), speech, records, env)?;
+        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
             for Composed { id, body } in &composed {
                 owe(&mut record.owed, id.clone(), Say::Content(body.clone()));
@@ -48,26 +45,5 @@ impl GroupOwner {
         let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })
-    }
-
-    /// The group as its owner sees it when it speaks.
-    fn view(&self, env: &Env<'_>) -> View {
-        let group = self.link.group();
-        let (owner, profile) = (&group.owner, group.contents().profile.clone());
-        let me = Me { id: owner.owner_id.clone(), key: MemberKey::from(&owner.owner_key), role: Role::Owner };
-        let group_type = profile.public_group.as_ref().map(|public_group| public_group.group_type.clone());
-        let known = KnownGroup {
-            link: group.short_link().clone(),
-            group_id: group.group_id(),
-            group_type: group_type.unwrap_or(GroupType::Channel),
-            owners: group
-                .owners()
-                .iter()
-                .map(|owner| VerifiedOwner { id: owner.id().clone(), key: owner.key() })
-                .collect(),
-            profile,
-            member_count: Some(group.contents().member_count),
-        };
-        View::of_owner(me, known, self.roster.clone(), env.now)
     }
 }

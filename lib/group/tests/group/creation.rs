@@ -65,7 +65,10 @@ fn readers_find_owner_profile_and_no_invitation_to_write() {
             r#"{"groupProfile":{"displayName":"Walks","fullName":"","publicGroup":{"groupType":"channel""#
         )
     );
-    assert!(json.ends_with(r#""publicGroupData":{"publicMemberCount":1}}"#));
+    // What follows the member count is ours; others ignore it.
+    let by = codec::text::base64url(owner().owner_id.as_bytes());
+    let end = format!(r#""publicGroupData":{{"publicMemberCount":1}},"revision":{{"number":1,"by":"{by}"}}}}"#);
+    assert!(json.ends_with(&end), "{json}");
     let client_data = read.fixed().link.request().client_data().unwrap();
     assert!(client_data.starts_with(r#"{"type":"group","groupLinkId":""#) && client_data.ends_with(r#"=="}"#));
 }
