@@ -1,8 +1,8 @@
-//! Reading and writing link data, each with a session of its own: a relay's server does not see what else the owner reads.
+//! Reading, writing and deleting link data, each with a session of its own: a relay's server does not see what else the owner reads.
 
 use agent::short_link::ContactShortLink;
 use cli::Error;
-use group::owner::{Outcome, SetQueueKeys, WriteLink};
+use group::owner::{DeleteLink, Outcome, SetQueueKeys, WriteLink};
 use net::client::ClientError;
 use smp::address::ServerAddress;
 
@@ -47,6 +47,21 @@ pub(super) async fn set_keys(set: SetQueueKeys, dialler: Dialler) -> Outcome {
     let set = client.set_recipient_keys(&recipient_id, keys, &key).await;
     client.close().await;
     set.map_or_else(|error| failed(&server, error), |()| Outcome::Done)
+}
+
+/// Deletes the group link with the queue behind it. A server that knows no such queue has deleted it before.
+pub(super) async fn delete(deletion: DeleteLink, dialler: Dialler) -> Outcome {
+    let DeleteLink { server, recipient_id, key } = deletion;
+    let client = match dialler.dial(&server).await {
+        Ok(client) => client,
+        Err(error) => return not_connected(&error),
+    };
+    let deleted = client.delete_queue(&recipient_id, &key).await;
+    client.close().await;
+    match deleted {
+        Ok(()) | Err(ClientError::Refused(smp::error::Error::Auth)) => Outcome::Done,
+        Err(error) => failed(&server, error),
+    }
 }
 
 /// A server that cannot be reached, or is another one, today may be reached tomorrow.

@@ -59,6 +59,10 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::NotAdopted { relay_link, reason } => {
+                let problem = format!("{relay_link}: another owner's relay is not used: {reason}");
+                self.problems.warn(ctx, Code::RelayProblem, problem);
+            }
             Event::Group(event) => self.heard(ctx, owner, event),
             Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => {
@@ -75,6 +79,13 @@ impl Report {
             Event::Dismissed => {
                 let dismissed = "another owner has removed this one: it can change nothing any more";
                 self.problems.warn(ctx, Code::Dismissed, dismissed.to_owned());
+            }
+            Event::LinkDeleted => {
+                let server = owner.link().group().server().address.to_string();
+                step(ctx, &server, "link_delete", "");
+            }
+            Event::LinkNotDeleted { reason } => {
+                self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be deleted now: {reason}"));
             }
             Event::LinkNotWritten { reason } => {
                 self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));

@@ -16,5 +16,7 @@ mod lifecycle;
 mod members;
 mod owners;
 mod relays;
+mod restoring;
 mod server;
+mod sharing;
 mod unlinkable;

@@ -11,6 +11,7 @@ mod connections;
 mod group;
 mod group_status;
 mod member;
+mod member_status;
 mod owner;
 mod relay_record;
 mod status_table;
@@ -19,13 +20,14 @@ mod verified_link;
 pub use appointment::{GroupOfDocument, HandoverDocument, OwnerCandidateDocument, OwnerRequestDocument};
 pub use connections::ConnectionRecords;
 pub use group::{
-    GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument, ListedOwnerDocument,
-    QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
+    ClosingDocument, GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument,
+    ListedOwnerDocument, QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, OwnerStatusDocument, RelayStatusDocument};
 pub use member::{
     AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
 };
+pub use member_status::{MemberRelayStatusDocument, MemberStatusDocument};
 pub use owner::OwnerDocument;
 pub use relay_record::{
     AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,

@@ -51,6 +51,7 @@ impl Metrics {
             Event::ToForward { .. } => self.forwarded.add(1),
             Event::StatusChanged { .. }
             | Event::OwnerConnected { .. }
+            | Event::OwnerDismissed { .. }
             | Event::OwnerLost { .. }
             | Event::RosterChanged(_)
             | Event::Admission { .. }

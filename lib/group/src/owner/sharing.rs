@@ -130,7 +130,7 @@ impl GroupOwner {
     /// What is to be done about the link next: the same task again after one that failed.
     pub fn link_task(&self) -> Option<TaskId> {
         self.link.queue().access.as_ref()?;
-        if !self.is_owner() {
+        if !self.is_owner() || self.closing.is_some() {
             return None;
         }
         if self.is_shared() && !self.sharing.looked {
@@ -287,7 +287,7 @@ impl GroupOwner {
             self.untold_profile = Some(self.link.group().written().version);
         }
         let listed = self.listed();
-        let gone = self.relays.iter().filter(|record| matches!(record.stage, Stage::Active(_)));
+        let gone = self.relays.iter().filter(|record| matches!(record.stage, Stage::Active(_) | Stage::Adopting(_)));
         let gone: Vec<MemberId> = gone.map(|record| record.id.clone()).filter(|id| !listed.contains(id)).collect();
         for relay in gone {
             self.end(&relay, InactiveReason::Unlisted, Parting::Done, env, events);

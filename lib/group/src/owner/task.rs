@@ -22,6 +22,10 @@ pub enum TaskId {
     Invite(MemberId),
     /// Read what is behind the link that a relay made.
     ReadRelayLink(MemberId),
+    /// Read what is behind a relay link that another owner listed; named by its text.
+    ReadListed(String),
+    /// Open a connection to a relay that another owner invited, as one of the group's owners.
+    Join(MemberId),
     /// Let the relay in with `x.ok`.
     Allow(MemberId),
     /// Say something through the connection.
@@ -34,6 +38,8 @@ pub enum TaskId {
     SetQueueKeys,
     /// Write the data behind the group link.
     WriteLink,
+    /// Delete the group link with the queue behind it.
+    DeleteLink,
 }
 
 /// A task.
@@ -78,6 +84,8 @@ pub enum Task {
     SetQueueKeys(Box<SetQueueKeys>),
     /// Write the link data with `LSET`.
     WriteLink(Box<WriteLink>),
+    /// Delete the queue behind the link with `DEL`. If there is none, that is done.
+    DeleteLink(Box<DeleteLink>),
 }
 
 /// Another list of keys that may give commands for the queue behind the group link.
@@ -108,6 +116,17 @@ pub struct WriteLink {
     pub link_id: LinkId,
     /// What is to stand there.
     pub data: LinkData,
+}
+
+/// The deletion of a link.
+#[derive(Debug, Clone)]
+pub struct DeleteLink {
+    /// The link's server.
+    pub server: ServerAddress,
+    /// The queue behind the link.
+    pub recipient_id: RecipientId,
+    /// Authorises the command.
+    pub key: AuthPrivateKey,
 }
 
 /// What became of a task.
