@@ -89,7 +89,7 @@ async fn perform(task: Task, dialler: Dialler) -> Outcome {
         Task::ReadLink(link) => link_data::read(link, dialler).await,
         Task::SetQueueKeys(set) => link_data::set_keys(*set, dialler).await,
         Task::WriteLink(write) => link_data::write(*write, dialler).await,
-        Task::Open { .. } | Task::Allow { .. } | Task::Send { .. } | Task::Delete { .. } => {
+        Task::Open { .. } | Task::Allow { .. } | Task::Send { .. } | Task::Delete { .. } | Task::DeleteLink(_) => {
             Outcome::Refused("not a task of the link".to_owned())
         }
     }

@@ -279,37 +279,17 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept {
-            confirmed,
-            untold_profile,
-            persona,
-            roster,
-            relays,
-            awaited,
-            headcount,
-            connections,
-            known,
-            queue_keys,
-            closing,
-        } = Kept::from(owner);
+        let kept = Kept::from(owner);
+        let Kept { persona, roster, relays, awaited, headcount, connections, closing, .. } = kept;
         let document = GroupDocument::from(owner.link());
-        let known = known.into_iter().map(|user| KnownUserDataDocument { user }).collect();
+        let known = kept.known.into_iter().map(|user| KnownUserDataDocument { user }).collect();
+        let (confirmed, untold_profile) = (kept.confirmed, kept.untold_profile);
         let link_data = LinkDataDocument { confirmed, untold_profile, known, ..document.link_data };
-        let owner_keys = queue_keys.into_iter().map(|public_key| QueueKeyDocument { public_key }).collect();
+        let owner_keys = kept.queue_keys.into_iter().map(|public_key| QueueKeyDocument { public_key }).collect();
         let queue = QueueDocument { owner_keys, ..document.queue };
-        GroupDocument {
-            status: if closing.is_some() { GroupStatus::Ended } else { document.status },
-            relay_records: relays,
-            persona,
-            roster,
-            awaited,
-            headcount,
-            connections,
-            queue,
-            link_data,
-            closing: closing.map(ClosingDocument::from),
-            ..document
-        }
+        let document = GroupDocument { persona, roster, awaited, headcount, connections, queue, link_data, ..document };
+        let status = if closing.is_some() { GroupStatus::Ended } else { document.status };
+        GroupDocument { status, relay_records: relays, closing: closing.map(ClosingDocument::from), ..document }
     }
 }
 

@@ -83,7 +83,7 @@ impl GroupOwner {
             TaskId::WriteLink | TaskId::SetQueueKeys => self.link_not_written(reason, events),
             TaskId::ReadGroupLink if !self.is_written() => self.link_not_written(reason, events),
             TaskId::DeleteLink => events.push(Event::LinkNotDeleted { reason: shown(reason) }),
-            TaskId::ReadGroupLink | TaskId::Delete(_) | TaskId::ReadListed(_) => {}
+            TaskId::Delete(_) | TaskId::ReadListed(_) | TaskId::ReadGroupLink => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)
             | TaskId::Join(relay)
