@@ -1,10 +1,13 @@
 //! `grp-recv`: prints what is said in a group, and what relays make of it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
+use group::membership::{Membership, PATIENCE};
 use grp::documents::Member;
 use grp::held::lock;
+use grp::taking_part::audit::GroupAudit;
 use grp::taking_part::lines::GroupEvent;
 use grp::taking_part::messages::Messages;
 use grp::taking_part::work::{End, Reading, Work, restored};
@@ -20,13 +23,19 @@ const TOOL: Tool = Tool {
         the same, \"different\" with the relays that disagree if they do not. A signed copy takes the place of one without \
         signature; which of two unsigned copies is true, nobody can tell, and both are kept. What a relay does not bring \
         for ten minutes after another one is \"missing\".\n\n\
+        Owners publish in the group link how much was said, so that it is seen even when all relays together withhold \
+        something: a post that an owner counted and that no relay brings for ten minutes is \"withheld\", one that says \
+        something else than the owner counted is \"altered\", and one of the member's own that did not reach the owner is \
+        \"unmarked\". What is withheld or altered can be \"late\". Nothing is claimed of what was said before a relay \
+        admitted the member. --audit reads the link now, waits for what is not here, and prints everything that is wrong; \
+        if anything is, the exit status is 1. How long it waits, --patience says.\n\n\
         Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
         servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
         none.\n\n\
         On the way it does what else is due: it joins relays that the group link lists, and leaves those that it does not. \
         Other commands on the same file have to wait for this one.",
     keeps: &[Shape::of::<Member>()],
-    writes: &[Shape::of::<GroupEvent>()],
+    writes: &[Shape::of::<GroupEvent>(), Shape::of::<GroupAudit>()],
     examples: &[
         (
             "Print the texts that have come",
@@ -34,8 +43,13 @@ const TOOL: Tool = Tool {
         ),
         ("Watch the relays", "grp-recv --state walks.json --follow | jq -c 'select(.happened == \"different\")'"),
         ("Wait for one message", "grp-recv --state walks.json --count 1 --timeout 600"),
+        (
+            "See whether relays withhold something",
+            "grp-recv --state walks.json --audit | jq -c 'select(.happened == \"withheld\")'",
+        ),
     ],
     exit: &[
+        (1, "--audit: relays did not deliver what owners counted"),
         (4, "another program receives from the queues now; a local file"),
         (5, "fewer than --count messages came in time, or a server cannot be reached: try again"),
     ],
@@ -57,6 +71,14 @@ struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
+    /// Compare what came with what owners counted, and print what is missing or differs
+    #[arg(long, conflicts_with_all = ["follow", "count"])]
+    audit: bool,
+
+    /// For so many seconds a post that an owner counted may be on its way
+    #[arg(long, value_name = "SECS", default_value_t = PATIENCE.as_secs())]
+    patience: u64,
+
     /// Take part in a group whose keys come from a seed
     #[arg(long)]
     allow_test: bool,
@@ -75,6 +97,7 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     ctx.refuse_test(args.allow_test)?;
     let (keep, run) = restored(document, state, &args.kept)?;
     let messages = Messages::beside(&args.kept.state)?;
+    keep.change(|member| member.set_patience(Duration::from_secs(args.patience)));
     cli::block_on(async {
         let mut work = Work::start(ctx, (&keep, &run), messages, Reading::Prints, args.timeout).await?;
         let ended = receive(&args, &mut work).await;
@@ -84,6 +107,9 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
 }
 
 async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
+    if args.audit {
+        return audit(args, work).await;
+    }
     work.listen().await?;
     let enough = |work: &Work<'_>| args.count.is_some_and(|count| work.said() >= count);
     if args.follow {
@@ -102,5 +128,22 @@ async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
             };
             Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost"))
         }
+    }
+}
+
+/// What is wrong is printed line by line, then how much was compared.
+async fn audit(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
+    work.audit(Duration::from_secs(args.patience)).await?;
+    let findings = work.keep().look(Membership::findings);
+    let at = grp::now(work.context());
+    for finding in &findings {
+        work.context().emit(&GroupEvent::found(finding, at))?;
+    }
+    let audit = work.keep().look(|member| GroupAudit::of(member, at));
+    work.context().emit(&audit)?;
+    match findings.len() {
+        0 => Ok(()),
+        count => Err(Error::new(Code::TranscriptDiffers, format!("{count} differences from what owners counted"))
+            .hint("other relays may deliver what is missing; owners can remove relays")),
     }
 }

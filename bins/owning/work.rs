@@ -10,7 +10,9 @@ use agent::time::{Env, Time};
 use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
-use group::owner::{ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Status, Task, TaskId};
+use group::owner::{
+    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, RelayRecord, Status, Task, TaskId,
+};
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
 use smp::address::ServerAddress;
@@ -168,12 +170,44 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             if self.keep.look(&goal) && self.is_quiet().await? && self.is_drained().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
                 return Ok(End::Reached);
             }
             if !self.next().await? {
+                if self.mark_transcript().await? {
+                    self.be_patient();
+                    continue;
+                }
                 return Ok(if self.is_quiet().await? { End::Waiting } else { End::Unsent });
             }
         }
+    }
+
+    /// Puts what was counted into the group link, if a relay's server has everything that the owner said. Whether there is
+    /// something to write.
+    pub(super) async fn mark_transcript(&mut self) -> Result<bool, Error> {
+        if !self.keep.look(|owner| owner.ledger().has_unmarked() && owner.is_written())
+            || !self.has_told_a_relay().await?
+        {
+            return Ok(false);
+        }
+        let events = self.step(|owner, env| Ok(owner.mark_transcript(env))).await?.map_err(Error::bug)?;
+        self.told(&events);
+        Ok(!self.keep.look(GroupOwner::is_written))
+    }
+
+    async fn has_told_a_relay(&self) -> Result<bool, Error> {
+        let told = |record: &&RelayRecord| record.is_connected() && !record.has_tasks();
+        let connections: Vec<ConnectionName> =
+            self.keep.look(|owner| owner.relays().iter().filter(told).map(RelayRecord::connection).collect());
+        for connection in connections {
+            if self.lines.unsent(&connection).await? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.

@@ -13,6 +13,7 @@ mod member;
 mod owner;
 mod relay_record;
 mod status_table;
+mod transcript;
 mod verified_link;
 
 pub use connections::ConnectionRecords;
@@ -28,6 +29,7 @@ pub use relay_record::{
     DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
     RelayRecordDocument,
 };
+pub use transcript::{LedgerDocument, MarkDocument, TallyDocument};
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
 };

@@ -63,9 +63,11 @@ mod records;
 mod relay;
 mod status;
 mod task;
+mod transcript;
 mod view;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
 use agent::time::{Env, Time};
@@ -82,11 +84,13 @@ pub use self::records::{Change, RecordKey, Records};
 pub use self::relay::{ContentLine, RelayNumber, RelayRecord};
 pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
+pub use self::transcript::{Compared, Finding, MarkStatus, RelayName};
 pub use self::view::KnownGroup;
 
 pub(crate) use self::compose::{Composed, compose_with};
 use self::link::LinkWatch;
-pub(crate) use self::view::{Me, View};
+pub(crate) use self::transcript::MarkWatch;
+pub(crate) use self::view::{Me, View, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, Join};
@@ -158,6 +162,11 @@ impl Membership {
         self.retries.clear();
     }
 
+    /// For so long posts that owners counted may be on their way, in this run; otherwise it is [`PATIENCE`].
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.view.patience = patience;
+    }
+
     /// The group.
     pub fn group(&self) -> &KnownGroup {
         &self.view.group
@@ -216,6 +225,21 @@ impl Membership {
     /// How well a relay delivers.
     pub fn health(&self, relay: &MemberId) -> Option<&Health> {
         self.view.sources.get(relay).map(|source| &source.health)
+    }
+
+    /// What is wrong with what all relays together delivered, by owners' counts.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.view.marks.findings()
+    }
+
+    /// How many posts that owners counted are still waited for.
+    pub fn outstanding(&self) -> usize {
+        self.view.marks.outstanding()
+    }
+
+    /// The newest mark of each owner.
+    pub fn marks(&self) -> Vec<MarkStatus> {
+        self.view.marks.statuses()
     }
 
     /// Whether messages can come and go.

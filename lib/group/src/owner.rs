@@ -53,6 +53,7 @@ mod speak;
 mod stage;
 pub mod status;
 pub mod task;
+mod transcript;
 
 use std::collections::BTreeMap;
 

@@ -4,11 +4,12 @@
 //! element ── is it for its author to say? ── verified? ── compared with other copies ── done, and told
 //! ```
 //!
-//! Nothing is remembered of what is refused: a forged copy must not stand in the way of the true one.
+//! Nothing is remembered of what is refused, except that a post of this name was: a forged copy must not stand in the way
+//! of the true one.
 
 use agent::time::Time;
 
-use super::comparison::{Arrival, Comparison, Delivered, Mark};
+use super::comparison::{Arrival, Comparison, Delivered, Mark, MessageRecord};
 use super::event::{Event, Heard};
 use super::health::Health;
 use super::people::{OtherKey, ProvenJoin, Standing};
@@ -24,9 +25,11 @@ use crate::event::{Event as ChatEvent, Signing};
 use crate::identity::MemberId;
 use crate::keys::Asserted;
 use crate::member::MemberInfo;
+use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::roster_transfer::{RosterTransfer, TransferProgress};
 use crate::text::shown;
+use crate::transcript::is_post;
 use crate::verification::{AcceptedMessage, Attribution, Refusal};
 
 /// How many things are told of one body: it may hold hundreds.
@@ -56,6 +59,12 @@ impl<'a> Step<'a> {
         if self.complaints <= MAX_COMPLAINTS {
             self.events.push(event);
         }
+    }
+
+    /// A post came in a copy that is not accepted.
+    fn note_refusal(&mut self, message: &Message) {
+        let record = is_post(message).and_then(|id| self.page.message_mut(id));
+        record.into_iter().for_each(MessageRecord::refuse);
     }
 
     pub(super) fn other_key(&mut self, member: &MemberId) {
@@ -204,12 +213,13 @@ impl View {
     fn by_member(&mut self, id: &MemberId, name: &str, message: AuthoredMessage, sent_at: i64, step: &mut Step<'_>) {
         let Some(record) = step.page.member(id) else { return };
         if record.standing() == Standing::Removed {
+            step.note_refusal(message.message());
             return self.refuse("it is attributed to somebody who was removed", step);
         }
         if matches!(message.message().event, ChatEvent::Member(_)) {
             return self.joined(id, &message, step);
         }
-        let event = message.message().event.name().to_owned();
+        let said = message.message().clone();
         match message.verify(&self.author(id, record), &self.recipient()) {
             Ok(message) => {
                 if let Some(record) = step.page.member_mut(id).filter(|_| *message.event() != ChatEvent::GroupLeave) {
@@ -217,7 +227,10 @@ impl View {
                 }
                 self.accepted(&message, sent_at, step);
             }
-            Err(refusal) => self.refused(Some(id.clone()), &event, refusal, step),
+            Err(refusal) => {
+                step.note_refusal(&said);
+                self.refused(Some(id.clone()), said.event.name(), refusal, step);
+            }
         }
     }
 
@@ -235,6 +248,7 @@ impl View {
     /// Something that is authentic, as far as can be known. Whether it counts, other copies of it decide.
     fn accepted(&mut self, message: &AcceptedMessage, sent_at: i64, step: &mut Step<'_>) {
         if let Err(Objection(reason)) = self.permit(message, sent_at, step.page) {
+            step.note_refusal(message.message());
             return self.refuse(&reason, step);
         }
         let Some(id) = copy_key(message) else {
@@ -270,8 +284,11 @@ impl View {
         let expected = self.expected(sent_at, step.relay);
         let arrival = Arrival { message, delivered, expected: expected.clone() };
         let Some(record) = step.page.message_mut(id) else { return Comparison::Repeated };
+        let is_new_author = !record.is_attributed_to(author_of(message));
         let comparison = record.take(&arrival);
         let was_expected = record.expects(step.relay);
+        let counts = record.counts(message);
+        self.post_came(message, counts, is_new_author, step);
         let health = self.health_mut(step.relay);
         match &comparison {
             Comparison::Repeated => count(&mut health.repeated),
@@ -364,6 +381,13 @@ impl View {
             deleted_before: is_post && item.is_some_and(|item| item.deleted().is_some()),
         };
         step.events.push(Event::Heard(heard.into()));
+    }
+}
+
+fn author_of(message: &AcceptedMessage) -> Option<&MemberId> {
+    match message.attribution() {
+        Attribution::Member(id, _) => Some(id),
+        Attribution::Channel => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::health::{Awaited, Waiting};
 use super::link::LinkWatch;
 use super::relay::{Connected, ContentLine, Handshake, KnownRelay, RelayNumber, RelayRecord, Stage, Unsent};
 use super::status::Status;
-use super::view::{KnownGroup, Me, Source, View, seconds};
+use super::view::{KnownGroup, Me, Source, View, moment, seconds};
 use super::{MAX_UNSENT, Membership};
 use crate::document::{
     AwaitedDocument, DiscardedDocument, Inconsistent, LinkWatchDocument, MemberDocument, MemberKeysDocument,
@@ -48,6 +48,7 @@ impl From<&Membership> for MemberDocument {
             relays: relays.iter().map(|record| relay_document(record, membership)).collect(),
             roster: view.roster.clone(),
             awaited: view.awaited.0.iter().map(|waiting| awaited_document(waiting, membership)).collect(),
+            transcript: view.marks.clone(),
             link_watch: LinkWatchDocument { next_at: seconds(link.next), seen: link.seen.to_bytes() },
             next_relay: *next_relay,
             next_to_send: *next_unsent,
@@ -147,6 +148,7 @@ impl TryFrom<MemberDocument> for Membership {
             relays.push(record);
         }
         view.awaited = awaited(document.awaited, &relays);
+        view.marks = document.transcript;
         let seen = LinkHistory::from_bytes(&document.link_watch.seen);
         let seen = seen.ok_or(Inconsistent::new("link_watch.seen", "not a list of SHA-256 digests"))?;
         Ok(Membership {
@@ -228,8 +230,4 @@ fn known(document: &MemberRelayDocument) -> Option<KnownRelay> {
         extensions: document.extensions.iter().map(|name| Extension::from(name.as_str())).collect(),
         versions: document.versions,
     })
-}
-
-fn moment(seconds: i64) -> Time {
-    Time::from_millis(u64::try_from(seconds).unwrap_or_default().saturating_mul(1000))
 }

@@ -1,14 +1,16 @@
 //! What a member knows of its group, whoever told it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::short_link::ContactShortLink;
 use agent::time::Time;
 
 use super::event::Event;
-use super::health::{Awaited, Health, Waiting};
+use super::health::{Awaited, Health, PATIENCE, Waiting};
 use super::people::MemberRecord;
 use super::status::{EndReason, GoneReason};
+use super::transcript::MarkWatch;
 use crate::event::RosterRequest;
 use crate::identity::{GroupId, MemberId, MemberKey, RelayPublicKey};
 use crate::keys::{Author, LinkKeys};
@@ -81,6 +83,10 @@ pub(crate) struct View {
     relays: BTreeMap<MemberId, RelayPublicKey>,
     pub(super) sources: BTreeMap<MemberId, Source>,
     pub(super) awaited: Awaited,
+    /// What owners counted, compared with what came.
+    pub(super) marks: MarkWatch,
+    /// For so long something may be on its way.
+    pub(super) patience: Duration,
     /// When this run began to listen.
     pub(super) opened: Time,
 }
@@ -108,6 +114,8 @@ impl View {
             relays: BTreeMap::new(),
             sources: BTreeMap::new(),
             awaited: Awaited::default(),
+            marks: MarkWatch::default(),
+            patience: PATIENCE,
             opened,
         };
         view.learn_links();
@@ -214,7 +222,12 @@ impl View {
     }
 }
 
+/// A time in Unix seconds.
+pub(crate) fn moment(seconds: i64) -> Time {
+    Time::from_millis(u64::try_from(seconds).unwrap_or_default().saturating_mul(1000))
+}
+
 /// The time in Unix seconds.
-pub(super) fn seconds(time: Time) -> i64 {
+pub(crate) fn seconds(time: Time) -> i64 {
     i64::try_from(time.millis() / 1000).unwrap_or(i64::MAX)
 }

@@ -328,6 +328,7 @@ impl From<&Owed> for OwedDocument {
         let (event, about, command, body) = match &owed.say {
             Say::Roster => (ROSTER, None, None, None),
             Say::Profile => (PROFILE, None, None, None),
+            Say::Mark(body) => (PROFILE, None, None, Some(body.clone())),
             Say::NewRelay(relay) => (NEW_RELAY, Some(relay), None, None),
             Say::Removed(relay) => (REMOVED, Some(relay), None, None),
             Say::Control(command) => (CONTROL, None, Some(command.name().to_owned()), None),
@@ -344,6 +345,7 @@ impl TryFrom<OwedDocument> for Owed {
         let say = match (document.event.as_str(), document.about, document.command, document.body) {
             (ROSTER, None, None, None) => Say::Roster,
             (PROFILE, None, None, None) => Say::Profile,
+            (PROFILE, None, None, Some(body)) => Say::Mark(body),
             (NEW_RELAY, Some(relay), None, None) => Say::NewRelay(relay),
             (REMOVED, Some(relay), None, None) => Say::Removed(relay),
             (CONTROL, None, Some(command), None) => Say::Control(RelayCommand::from(command)),

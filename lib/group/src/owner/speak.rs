@@ -6,10 +6,13 @@ use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
 use crate::identity::{MemberId, MemberKey};
 use crate::member::Role;
-use crate::membership::{Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with};
+use crate::membership::{
+    Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with, seconds,
+};
 use crate::message_id::MessageId;
 use crate::profile::GroupType;
 use crate::step::link_verify::VerifiedOwner;
+use crate::transcript::Post;
 
 /// How many things may wait for one relay.
 const MAX_OWED: usize = 1000;
@@ -39,7 +42,11 @@ impl GroupOwner {
         if self.relays.iter().any(is_full) {
             return Err(MemberError::TooManyUnsent(MAX_OWED).into());
         }
-        let (composed, changes) = compose_with(&self.view(env), speech, records, env)?;
+        let view = self.view(env);
+        let (composed, changes) = compose_with(&view, speech, records, env)?;
+        for said in composed.iter().filter_map(|composed| view.as_others_hear(&composed.body)) {
+            Post::of(&said, seconds(env.now)).into_iter().for_each(|post| self.ledger_mut().said(post));
+        }
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
             for Composed { id, body } in &composed {
                 owe(&mut record.owed, id.clone(), Say::Content(body.clone()));

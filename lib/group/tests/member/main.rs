@@ -10,3 +10,4 @@ mod restoring;
 mod rosters;
 mod speaking;
 mod support;
+mod transcript;

@@ -305,7 +305,7 @@ fn chat_21_events_that_must_be_signed_are_dropped_unsigned_and_shown_as_a_bad_si
     let removal = group::event::MemberRemoval { member_id: relay.id(), messages: None, roster_version: None };
     let events = [
         ChatEvent::GroupDelete,
-        ChatEvent::GroupInfo(group::event::GroupInfo { group_profile: profile }.into()),
+        ChatEvent::GroupInfo(group::event::GroupInfo::from(profile).into()),
         ChatEvent::GroupMemberDelete(removal),
         ChatEvent::GroupLeave,
         ChatEvent::Info(info.into()),

@@ -12,3 +12,4 @@ mod recovery;
 mod removal;
 mod speaking;
 mod support;
+mod transcript;
