@@ -5,6 +5,7 @@
 //! same ratchets would use keys twice.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -130,6 +131,11 @@ impl<H: Held> HeldKeep<H> {
         let content = Mutex::new(Content { held, revision: 0, failure: None });
         let (written, told) = (Mutex::new(0), watch::Sender::new(0));
         HeldKeep(Arc::new(Shared { state, content, written, told }))
+    }
+
+    /// Where it is kept.
+    pub fn path(&self) -> Result<&Path, Error> {
+        self.0.state.path().ok_or_else(|| Error::bug("a group with connections is kept in a file"))
     }
 
     /// Looks at what is known.

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Code, Context, Error, Kept, Shape, Timeout, Tool};
+use cli::{Code, Context, Either, Error, Kept, Shape, State, Timeout, Tool};
 use group::membership::{Membership, PATIENCE};
-use grp::documents::Member;
+use grp::documents::{Group, Member};
 use grp::held::lock;
+use grp::owning;
 use grp::taking_part::audit::GroupAudit;
 use grp::taking_part::lines::GroupEvent;
 use grp::taking_part::messages::Messages;
@@ -22,7 +23,8 @@ const TOOL: Tool = Tool {
         what must be signed and is not is refused. Copies that other relays bring are compared: \"confirmed\" if they say \
         the same, \"different\" with the relays that disagree if they do not. A signed copy takes the place of one without \
         signature; which of two unsigned copies is true, nobody can tell, and both are kept. What a relay does not bring \
-        for ten minutes after another one is \"missing\".\n\n\
+        for ten minutes after another one is \"missing\". Owners read what members say in the same way; other commands of \
+        owners that meet something leave it to the next grp-recv.\n\n\
         Owners publish in the group link how much was said, so that it is seen even when all relays together withhold \
         something: a post that an owner counted and that no relay brings for ten minutes is \"withheld\", one that says \
         something else than the owner counted is \"altered\", and one of the member's own that did not reach the owner is \
@@ -32,9 +34,11 @@ const TOOL: Tool = Tool {
         Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
         servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
         none.\n\n\
-        On the way it does what else is due: it joins relays that the group link lists, and leaves those that it does not. \
+        On the way it does what else is due: for members it joins relays that the group link lists, and leaves those that \
+        it does not; for owners it goes on with relays as grp-relay-invite does, and writes into the group link how many \
+        members there are, as far as relays tell. \
         Other commands on the same file have to wait for this one.",
-    keeps: &[Shape::of::<Member>()],
+    keeps: &[Shape::of::<Member>(), Shape::of::<Group>()],
     writes: &[Shape::of::<GroupEvent>(), Shape::of::<GroupAudit>()],
     examples: &[
         (
@@ -42,6 +46,10 @@ const TOOL: Tool = Tool {
             "grp-recv --state walks.json | jq -r 'select(.happened == \"said\") | .text // empty'",
         ),
         ("Watch the relays", "grp-recv --state walks.json --follow | jq -c 'select(.happened == \"different\")'"),
+        (
+            "Read what members answer",
+            "grp-recv --state group.json --follow | jq -r 'select(.happened == \"said\") | .text'",
+        ),
         ("Wait for one message", "grp-recv --state walks.json --count 1 --timeout 600"),
         (
             "See whether relays withhold something",
@@ -93,14 +101,20 @@ fn main() -> ExitCode {
 
 fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let state = lock(&args.kept, args.timeout, ctx)?;
-    let document: Member = state.load()?;
+    match state.load::<Either<Member, Group>>()? {
+        Either::First(member) => receive_as_member(&args, member, state, ctx),
+        Either::Second(group) => receive_as_owner(&args, group, state, ctx),
+    }
+}
+
+fn receive_as_member(args: &Args, document: Member, state: State, ctx: &mut Context) -> Result<(), Error> {
     ctx.refuse_test(args.allow_test)?;
     let (keep, run) = restored(document, state, &args.kept)?;
     let messages = Messages::beside(&args.kept.state)?;
     keep.change(|member| member.set_patience(Duration::from_secs(args.patience)));
     cli::block_on(async {
         let mut work = Work::start(ctx, (&keep, &run), messages, Reading::Prints, args.timeout).await?;
-        let ended = receive(&args, &mut work).await;
+        let ended = receive(args, &mut work).await;
         work.close().await;
         ended
     })
@@ -121,13 +135,7 @@ async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
     };
     match end {
         End::Reached => Ok(()),
-        End::TimedOut => {
-            let message = match args.count {
-                Some(count) => format!("{} of {count} messages came within {} s", work.said(), args.timeout.timeout),
-                None => format!("not every server has answered within {} s", args.timeout.timeout),
-            };
-            Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost"))
-        }
+        End::TimedOut => Err(timed_out(args, work.said())),
     }
 }
 
@@ -146,4 +154,38 @@ async fn audit(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
         count => Err(Error::new(Code::TranscriptDiffers, format!("{count} differences from what owners counted"))
             .hint("other relays may deliver what is missing; owners can remove relays")),
     }
+}
+
+fn receive_as_owner(args: &Args, document: Group, state: State, ctx: &mut Context) -> Result<(), Error> {
+    if args.audit {
+        return Err(Error::new(Code::Usage, "--audit: owners count, and members compare")
+            .hint("grp-status shows what was counted"));
+    }
+    let (keep, run) = owning::restored(document, state, &args.kept)?;
+    cli::block_on(async {
+        let mut work = owning::work::Work::start(ctx, &keep, args.timeout, &run).await?;
+        let ended = listen_as_owner(args, &mut work).await;
+        work.close().await;
+        ended
+    })
+}
+
+async fn listen_as_owner(args: &Args, work: &mut owning::work::Work<'_>) -> Result<(), Error> {
+    work.print().await?;
+    if args.follow {
+        return work.follow().await;
+    }
+    let reached = match args.count {
+        Some(count) => work.wait(|work| work.said() >= count).await?,
+        None => work.drain().await?,
+    };
+    if reached { Ok(()) } else { Err(timed_out(args, work.said())) }
+}
+
+fn timed_out(args: &Args, said: u64) -> Error {
+    let message = match args.count {
+        Some(count) => format!("{said} of {count} messages came within {} s", args.timeout.timeout),
+        None => format!("not every server has answered within {} s", args.timeout.timeout),
+    };
+    Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout; nothing is lost")
 }

@@ -9,7 +9,6 @@ use cli::{Blob, Code, Context, Error, Kept, Shape, Timeout, Tool};
 use codec::text::from_base64url;
 use grp::documents::{Group, Member};
 use grp::held::lock;
-use grp::taking_part::messages::Messages;
 use say::{GroupSent, Say, SentStatus};
 use speaker::Speaker;
 
@@ -94,9 +93,8 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let state = lock(&args.kept, args.timeout, ctx)?;
     let speaker = Speaker::open(state, &args.kept)?;
     ctx.refuse_test(args.allow_test || speaker.is_owner())?;
-    let messages = Messages::beside(&args.kept.state)?;
     cli::block_on(async {
-        let sent = speaker.say(&says, messages, args.timeout, ctx).await?;
+        let sent = speaker.say(&says, args.timeout, ctx).await?;
         let waits = |sent: &GroupSent| sent.relays.iter().any(|relay| relay.status == SentStatus::Waiting);
         let waiting = sent.iter().filter(|sent| waits(sent)).count();
         for sent in &sent {

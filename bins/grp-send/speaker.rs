@@ -16,7 +16,7 @@ use crate::say::{GroupSent, SentStatus, SentToRelay};
 
 /// Who speaks, with the name of the run.
 pub(crate) enum Speaker {
-    Member(MemberKeep, String),
+    Member(MemberKeep, String, Messages),
     Owner(GroupKeep, String),
 }
 
@@ -31,7 +31,10 @@ impl Speaker {
     /// Reads the state file.
     pub(crate) fn open(state: State, kept: &Kept) -> Result<Self, Error> {
         match state.load::<Either<Member, Group>>()? {
-            Either::First(member) => restored(member, state, kept).map(|(keep, run)| Speaker::Member(keep, run)),
+            Either::First(member) => {
+                let (keep, run) = restored(member, state, kept)?;
+                Ok(Speaker::Member(keep, run, Messages::beside(&kept.state)?))
+            }
             Either::Second(group) => owning::restored(group, state, kept).map(|(keep, run)| Speaker::Owner(keep, run)),
         }
     }
@@ -44,13 +47,12 @@ impl Speaker {
     pub(crate) async fn say(
         self,
         speeches: &[Speech],
-        messages: Messages,
         timeout: Timeout,
         ctx: &mut Context,
     ) -> Result<Vec<GroupSent>, Error> {
         match self {
-            Speaker::Member(keep, run) => say_as_member(keep, &run, speeches, messages, timeout, ctx).await,
-            Speaker::Owner(keep, run) => say_as_owner(keep, &run, speeches, messages, timeout, ctx).await,
+            Speaker::Member(keep, run, messages) => say_as_member(keep, &run, speeches, messages, timeout, ctx).await,
+            Speaker::Owner(keep, run) => say_as_owner(keep, &run, speeches, timeout, ctx).await,
         }
     }
 }
@@ -99,8 +101,10 @@ async fn unsent_of_member(work: &Work<'_>, relay: &MemberId) -> Result<bool, Err
     let record = work.keep().look(|member| member.relay_with_id(relay).cloned());
     let Some(record) = record else { return Ok(true) };
     let mut unsent = record.unsent();
-    for line in [Line::Main, Line::Content] {
-        unsent = unsent.saturating_add(work.unsent(&record.connection(line)).await?);
+    // A second connection that does not stand yet has nothing of what was said.
+    let lines = if record.has_content_line() { &[Line::Main, Line::Content][..] } else { &[Line::Main] };
+    for line in lines {
+        unsent = unsent.saturating_add(work.unsent(&record.connection(*line)).await?);
     }
     Ok(unsent > 0 || !record.is_connected())
 }
@@ -114,11 +118,11 @@ async fn say_as_owner(
     keep: GroupKeep,
     run: &str,
     speeches: &[Speech],
-    messages: Messages,
     timeout: Timeout,
     ctx: &mut Context,
 ) -> Result<Vec<GroupSent>, Error> {
     let mut work = owning::work::Work::start(ctx, &keep, timeout, run).await?;
+    let messages = work.messages().clone();
     let mut said = Vec::new();
     let mut outcome = Ok(());
     for speech in speeches {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cli::{Code, Context, Progress, Step};
 use group::body::names;
 use group::identity::MemberId;
+use group::membership;
 use group::owner::{ActiveStage, EndReason, Event, GroupOwner, Outcome, RejectedReason, Status};
 use smp::address::ServerAddress;
 
@@ -57,6 +58,7 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::Group(event) => self.heard(ctx, owner, event),
             Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => {
                 let server = owner.link().group().server().address.to_string();
@@ -65,6 +67,20 @@ impl Report {
             Event::LinkNotWritten { reason } => {
                 self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));
             }
+        }
+    }
+
+    /// What is said is printed, not told; but somebody may be forging it.
+    fn heard(&mut self, ctx: &Context, owner: &GroupOwner, event: &membership::Event) {
+        match event {
+            membership::Event::Heard(heard) => {
+                step(ctx, &called_by_id(owner, &heard.relay), "hear", heard.event().name());
+            }
+            membership::Event::Refused { relay, why, .. } => {
+                let name = called_by_id(owner, relay);
+                self.problems.warn(ctx, Code::PeerMessageRefused, format!("{name}: something was refused: {why}"));
+            }
+            _ => {}
         }
     }
 

@@ -1,9 +1,14 @@
 //! A run in which the owner's tasks are done, and what relays say reaches the owner, until a goal is reached.
+//!
+//! Relays tell of themselves, which every run needs, and forward what members say through the same connections. So every
+//! run takes all of it, compares and keeps it. One that does not print what is heard leaves the lines for the next run
+//! that does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::connection::{
-    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, SendOptions, TaskFault,
+    Connection, ConnectionError, Event as ConnectionEvent, JoinLink, QueuePlan, ReceivedMessage, SendOptions, TaskFault,
 };
 use agent::short_link::ContactShortLink;
 use agent::time::{Env, Time};
@@ -11,7 +16,7 @@ use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
 use group::owner::{
-    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, RelayRecord, Status, Task, TaskId,
+    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Received, RelayRecord, Status, Task, TaskId,
 };
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
@@ -29,6 +34,8 @@ use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
 use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::taking_part::lines::GroupEvent;
+use crate::taking_part::messages::{Line, Messages};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,11 @@ pub enum End {
     /// Servers could not be reached: the next run goes on.
     Unsent,
 }
+
+/// How often a run that goes on writes how much was said.
+const MARK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long to wait for what the servers have before they are asked again whether they still have it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A task that is done on the network.
 pub(super) enum Job {
@@ -53,6 +65,10 @@ pub(super) enum Job {
 pub struct Work<'a> {
     pub(super) ctx: &'a mut Context,
     keep: GroupKeep,
+    messages: Messages,
+    /// Whether what is heard is printed.
+    prints: bool,
+    said: u64,
     lines: RelayLines,
     events: AgentEvents,
     written: watch::Receiver<u64>,
@@ -64,6 +80,8 @@ pub struct Work<'a> {
     timeout: Timeout,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
+    /// When what was counted may be written again, in a run that goes on.
+    mark_after: Instant,
     report: Report,
     pub(super) trials: Trials,
 }
@@ -79,6 +97,9 @@ impl<'a> Work<'a> {
             random: ctx.random(&format!("owner_{run}")),
             ctx,
             written: keep.written(),
+            messages: Messages::beside(keep.path()?)?,
+            prints: false,
+            said: 0,
             keep: keep.clone(),
             lines: RelayLines::new(agent),
             events,
@@ -87,11 +108,31 @@ impl<'a> Work<'a> {
             clock,
             timeout,
             patience: Instant::now() + timeout.duration(),
+            mark_after: Instant::now(),
             report: Report::default(),
             trials: Trials::default(),
         };
         work.load().await?;
+        let now = work.now();
+        work.keep.change(|owner| owner.open(now));
         Ok(work)
+    }
+
+    /// Prints what is heard from now on, and before that what earlier runs heard.
+    pub async fn print(&mut self) -> Result<(), Error> {
+        self.prints = true;
+        let waiting = self.messages.waiting()?;
+        self.print_lines(waiting).await
+    }
+
+    /// How many messages, edits, deletions and reactions were printed.
+    pub fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// Where messages are kept.
+    pub fn messages(&self) -> &Messages {
+        &self.messages
     }
 
     /// Connections that nobody knows are what tests left behind.
@@ -142,10 +183,37 @@ impl<'a> Work<'a> {
         step: impl FnOnce(&mut GroupOwner, &mut Env<'_>) -> Result<Vec<Event>, OwnerError>,
     ) -> Result<(), Error> {
         match self.step(step).await? {
-            Ok(events) => self.told(&events),
+            Ok(events) => self.take(Received { events, changes: Vec::new() }).await,
             // Of a connection that is given up, or of a task that is not wanted any more.
-            Err(OwnerError::UnknownConnection(_)) => {}
-            Err(error) => return Err(Error::bug(error)),
+            Err(OwnerError::UnknownConnection(_)) => Ok(()),
+            Err(error) => Err(Error::bug(error)),
+        }
+    }
+
+    /// Makes durable what follows from something, tells it, and prints what is for printing.
+    async fn take(&mut self, received: Received) -> Result<(), Error> {
+        let Received { events, changes } = received;
+        self.told(&events);
+        let at = crate::now(self.ctx);
+        let mut lines = Vec::new();
+        // How relays stand is told to people; only whoever watches the group wants to have it printed.
+        for event in events.iter().filter(|event| self.prints || !matches!(event, Event::Status { .. })) {
+            let line = self.keep.look(|owner| GroupEvent::of_owner(event, owner, at));
+            lines.extend(line.map(|line| serde_json::to_string(&line).or_error(Code::Bug)).transpose()?);
+        }
+        if changes.is_empty() && lines.is_empty() {
+            return Ok(());
+        }
+        let lines = self.messages.write(changes, lines).await?;
+        if self.prints { self.print_lines(lines).await } else { Ok(()) }
+    }
+
+    async fn print_lines(&mut self, lines: Vec<Line>) -> Result<(), Error> {
+        for Line { number, value } in lines {
+            let event: GroupEvent = serde_json::from_str(&value).or_error_at(Code::StoreFailed, "a line to print")?;
+            self.ctx.emit(&event)?;
+            self.said = self.said.saturating_add(u64::from(event.is_message()));
+            self.messages.printed(number).await?;
         }
         Ok(())
     }
@@ -153,7 +221,7 @@ impl<'a> Work<'a> {
     /// Passes on what the owner was told.
     pub fn told(&mut self, events: &[Event]) {
         for event in events {
-            if matches!(event, Event::Status { .. } | Event::LinkWritten { .. }) {
+            if matches!(event, Event::Status { .. } | Event::LinkWritten { .. } | Event::Group(_)) {
                 self.be_patient();
             }
             self.keep.look(|owner| self.report.tell(self.ctx, owner, event));
@@ -198,6 +266,18 @@ impl<'a> Work<'a> {
         Ok(!self.keep.look(GroupOwner::is_written))
     }
 
+    /// A run that goes on puts what was counted into the group link at most once a minute, and when nothing is on its way.
+    async fn mark_now_and_then(&mut self) -> Result<(), Error> {
+        let is_due = Instant::now() >= self.mark_after;
+        if is_due && self.keep.look(|owner| owner.ledger().has_unmarked()) {
+            self.mark_after = Instant::now() + MARK_INTERVAL;
+            if self.is_quiet().await? && self.mark_transcript().await? {
+                self.start_due().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn has_told_a_relay(&self) -> Result<bool, Error> {
         let told = |record: &&RelayRecord| record.is_connected() && !record.has_tasks();
         let connections: Vec<ConnectionName> =
@@ -208,6 +288,47 @@ impl<'a> Work<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Works until the servers have nothing left for us, and have what is for them.
+    pub async fn drain(&mut self) -> Result<bool, Error> {
+        loop {
+            self.start_due().await?;
+            if self.is_drained().await? && self.is_quiet().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
+                return Ok(true);
+            }
+            if Instant::now() >= self.patience {
+                return Ok(false);
+            }
+            self.next_until(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+    }
+
+    /// Works until `enough` says so; false if nothing has happened for too long before that.
+    pub async fn wait(&mut self, enough: impl Fn(&Self) -> bool) -> Result<bool, Error> {
+        loop {
+            self.start_due().await?;
+            if enough(self) {
+                return Ok(true);
+            }
+            self.mark_now_and_then().await?;
+            if !self.next().await? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Works for ever.
+    pub async fn follow(&mut self) -> Result<(), Error> {
+        loop {
+            self.start_due().await?;
+            self.mark_now_and_then().await?;
+            let unmarked = self.keep.look(|owner| owner.ledger().has_unmarked());
+            self.next_until(unmarked.then(|| self.mark_after)).await?;
+        }
     }
 
     /// Whether everything that was said is with the servers, and everything that is to be deleted is deleted.
@@ -234,9 +355,16 @@ impl<'a> Work<'a> {
 
     /// Waits for the next thing that happens. False if that takes too long.
     pub(super) async fn next(&mut self) -> Result<bool, Error> {
-        let retry = self.keep.look(GroupOwner::next_due).map(|at| at.since((self.clock)()));
+        self.next_until(Some(self.patience)).await
+    }
+
+    async fn next_until(&mut self, until: Option<Instant>) -> Result<bool, Error> {
+        // What is due has begun.
+        let due =
+            self.keep.look(GroupOwner::next_due).map(|at| at.since((self.clock)())).filter(|wait| !wait.is_zero());
         let deadline = self.trials.deadline().map(|at| at.since((self.clock)()));
-        let wake = [retry, deadline].into_iter().flatten().min();
+        let wake = [due, deadline].into_iter().flatten().min();
+        let limit = until.map(|until| until.saturating_duration_since(Instant::now()));
         tokio::select! {
             biased;
             event = self.events.next() => {
@@ -249,7 +377,7 @@ impl<'a> Work<'a> {
             }
             _ = self.written.changed() => {}
             () = sleep(wake) => self.trials.check_time((self.clock)()),
-            () = tokio::time::sleep_until(self.patience) => return Ok(false),
+            () = sleep(limit) => return Ok(false),
         }
         Ok(true)
     }
@@ -295,8 +423,12 @@ impl<'a> Work<'a> {
         self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
     }
 
-    /// Begins what is due.
+    /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
+            self.tell(|owner, env| Ok(owner.elapsed(env))).await?;
+        }
         loop {
             let now = self.now();
             let running = &self.running;
@@ -413,8 +545,9 @@ impl<'a> Work<'a> {
         };
         match self.lines.agent.change(&id(name)?, both).await {
             Ok(finished) => {
-                self.told(&finished.map_err(Error::bug)?);
+                let events = finished.map_err(Error::bug)?;
                 self.keep.save().await?;
+                self.take(Received { events, changes: Vec::new() }).await?;
                 Ok(None)
             }
             Err(ChangeError::Refused(error)) => Ok(Some(Outcome::Refused(error.to_string()))),
@@ -468,11 +601,7 @@ impl<'a> Work<'a> {
             }
             ConnectionEvent::Message(message) => {
                 self.record_body(&name, Way::In, &message.body);
-                let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
-                    // It was acknowledged before, if there is nothing to acknowledge.
-                    let _ = connection.acknowledge(&message.id, None, env);
-                };
-                self.hear(&name, acknowledge, move |owner, name, env| owner.received(name, &message.body, env)).await
+                self.deliver(&name, message).await
             }
             ConnectionEvent::Receipts { id, .. } => {
                 let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
@@ -507,12 +636,35 @@ impl<'a> Work<'a> {
             Ok::<_, Error>(told)
         };
         match self.lines.agent.change(&id(name)?, both).await {
-            Ok(Ok(events)) => self.told(&events),
-            Ok(Err(OwnerError::UnknownConnection(_) | OwnerError::Prohibited(..))) => {}
-            Ok(Err(error)) => return Err(Error::bug(error)),
-            Err(error) => done(Err(error))?,
+            Ok(Ok(events)) => {
+                self.keep.save().await?;
+                self.take(Received { events, changes: Vec::new() }).await
+            }
+            Ok(Err(OwnerError::UnknownConnection(_) | OwnerError::Prohibited(..))) => self.keep.save().await,
+            Ok(Err(error)) => Err(Error::bug(error)),
+            Err(error) => {
+                done(Err(error))?;
+                self.keep.save().await
+            }
         }
-        self.keep.save().await
+    }
+
+    /// What a relay delivered: first it is known, then compared and kept or printed, then acknowledged.
+    async fn deliver(&mut self, name: &ConnectionName, message: ReceivedMessage) -> Result<(), Error> {
+        let messages = self.messages.clone();
+        let received = self.step(|owner, env| owner.received(name, &message.body, &messages, env)).await?;
+        match received {
+            Ok(received) => self.take(received).await?,
+            Err(OwnerError::UnknownConnection(_)) => {}
+            Err(OwnerError::Records(error)) => return Err(Error::new(Code::StoreFailed, error)),
+            Err(error) => return Err(Error::bug(error)),
+        }
+        let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
+            // It was acknowledged before, if there is nothing to acknowledge.
+            let _ = connection.acknowledge(&message.id, None, env);
+            Ok::<_, Error>(())
+        };
+        done(self.lines.agent.change(&id(name)?, acknowledge).await)
     }
 
     async fn failed(&mut self, name: ConnectionName, reason: &str) -> Result<(), Error> {

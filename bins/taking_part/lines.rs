@@ -7,6 +7,7 @@ use group::membership::{
     Compared, Difference, Event, Finding, GoneReason, Heard, Mark, Membership, RelayName, RelayNumber, Status,
 };
 use group::message_id::MessageId;
+use group::owner::{self, GroupOwner};
 use group::verification::Trust;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ pub struct GroupEvent {
     pub roles: Vec<RoleOfMember>,
     /// How far the relay is
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
+    pub status: Option<RelayStatus>,
     /// More about it, for people
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -167,6 +168,16 @@ pub enum KeyFrom {
     Asserted,
 }
 
+/// How far a relay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RelayStatus {
+    /// For a member
+    OfMember(Status),
+    /// For an owner
+    OfOwner(owner::Status),
+}
+
 /// What is wrong with what a relay delivered
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MarkOfRelay {
@@ -215,9 +226,58 @@ pub fn blob_of_member(id: &MemberId) -> Blob {
     Blob(id.as_bytes().to_vec())
 }
 
+/// Whoever knows the relays of a group.
+pub trait Relays {
+    /// What a relay calls itself.
+    fn name_of(&self, relay: &MemberId) -> Option<String>;
+
+    /// The name in the group of the relay with this local number.
+    fn id_of(&self, relay: RelayNumber) -> Option<MemberId>;
+}
+
+impl Relays for Membership {
+    fn name_of(&self, relay: &MemberId) -> Option<String> {
+        let profile = self.relay_with_id(relay).and_then(|record| record.profile());
+        profile.map(|profile| profile.display_name.clone())
+    }
+
+    fn id_of(&self, relay: RelayNumber) -> Option<MemberId> {
+        self.relay(relay).and_then(|record| record.id()).cloned()
+    }
+}
+
+impl Relays for GroupOwner {
+    fn name_of(&self, relay: &MemberId) -> Option<String> {
+        let profile = self.relay(relay).and_then(|record| record.profile());
+        profile.map(|profile| profile.display_name.clone())
+    }
+
+    /// Owners have no numbers for relays.
+    fn id_of(&self, _: RelayNumber) -> Option<MemberId> {
+        None
+    }
+}
+
 impl GroupEvent {
-    /// The line for something that a member was told; nothing for what only concerns the run itself.
-    pub fn of(event: &Event, member: &Membership, at: i64) -> Option<Self> {
+    /// The line for something that an owner was told; nothing for what only concerns the run itself.
+    pub fn of_owner(event: &owner::Event, owner: &GroupOwner, at: i64) -> Option<Self> {
+        let new = |happened| GroupEvent::new(happened, at);
+        match event {
+            owner::Event::Group(event) => GroupEvent::of(event.as_ref(), owner, at),
+            owner::Event::Dropped { relay, reason } => {
+                Some(GroupEvent { detail: Some(reason.clone()), ..new(Happened::Dropped).by_relay(relay, owner) })
+            }
+            owner::Event::Status { relay, status, .. } => Some(GroupEvent {
+                status: Some(RelayStatus::OfOwner(*status)),
+                detail: owner.relay(relay).and_then(|record| record.reason()).map(|reason| reason.to_string()),
+                ..new(Happened::Relay).by_relay(relay, owner)
+            }),
+            _ => None,
+        }
+    }
+
+    /// The line for something that a member was told, or an owner as well; nothing for what only concerns the run itself.
+    pub fn of(event: &Event, member: &impl Relays, at: i64) -> Option<Self> {
         let new = |happened| GroupEvent::new(happened, at);
         Some(match event {
             Event::Heard(heard) => new(Happened::Said).by_relay(&heard.relay, member).said(heard),
@@ -322,25 +382,20 @@ impl GroupEvent {
         }
     }
 
-    fn by_relay(self, relay: &MemberId, member: &Membership) -> Self {
-        let profile = member.relay_with_id(relay).and_then(|record| record.profile());
-        GroupEvent {
-            relay_id: Some(blob_of_member(relay)),
-            relay_name: profile.map(|profile| profile.display_name.clone()),
-            ..self
-        }
+    fn by_relay(self, relay: &MemberId, relays: &impl Relays) -> Self {
+        GroupEvent { relay_id: Some(blob_of_member(relay)), relay_name: relays.name_of(relay), ..self }
     }
 
-    fn about(self, message: &MessageId, relay: &MemberId, member: &Membership) -> Self {
+    fn about(self, message: &MessageId, relay: &MemberId, member: &impl Relays) -> Self {
         GroupEvent { message_id: Some(blob_of_message(message)), ..self.by_relay(relay, member) }
     }
 
-    fn of_relay(self, relay: RelayNumber, status: Status, why: Option<&GoneReason>, member: &Membership) -> Self {
-        let record = member.relay(relay);
+    fn of_relay(self, relay: RelayNumber, status: Status, why: Option<&GoneReason>, relays: &impl Relays) -> Self {
+        let id = relays.id_of(relay);
         GroupEvent {
-            relay_id: record.and_then(|record| record.id()).map(blob_of_member),
-            relay_name: record.and_then(|record| record.profile()).map(|profile| profile.display_name.clone()),
-            status: Some(status),
+            relay_name: id.as_ref().and_then(|id| relays.name_of(id)),
+            relay_id: id.as_ref().map(blob_of_member),
+            status: Some(RelayStatus::OfMember(status)),
             detail: why.map(GoneReason::to_string),
             ..self
         }

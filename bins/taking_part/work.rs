@@ -336,6 +336,12 @@ impl<'a> Work<'a> {
 
     /// Works for ever, or until `enough` says so.
     pub async fn follow(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), Error> {
+        self.step(|member, _| {
+            member.go_on();
+            Ok(())
+        })
+        .await?
+        .map_err(Error::bug)?;
         loop {
             self.start_due().await?;
             if enough(self) || self.keep.look(|member| member.ended().is_some() && !member.has_tasks()) {

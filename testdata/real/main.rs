@@ -8,10 +8,13 @@
 mod client;
 mod connections;
 mod crash;
+mod crowd;
 mod full;
+mod hearing;
 mod hostile;
 mod lifecycle;
 mod members;
 mod relays;
 mod server;
+mod transcript;
 mod unlinkable;

@@ -6,20 +6,20 @@ use crate::connections::{World, lines};
 use crate::relays::{Relay, create_group, run};
 
 /// Runs a program to its end; the lines that it prints.
-async fn print(world: &World, line: &str, stdin: &str) -> Vec<Value> {
+pub(crate) async fn print(world: &World, line: &str, stdin: &str) -> Vec<Value> {
     let output = world.attempt(world.command(line), stdin, None).await.unwrap();
     assert!(output.status.success(), "{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     lines(&String::from_utf8(output.stdout).unwrap())
 }
 
 /// What is printed of what somebody said: texts, or names of events.
-fn said(lines: &[Value]) -> Vec<&str> {
+pub(crate) fn said(lines: &[Value]) -> Vec<&str> {
     let said = lines.iter().filter(|line| line["happened"] == "said");
     said.map(|line| line["text"].as_str().or(line["event"].as_str()).unwrap()).collect()
 }
 
 /// A group with two relays, and a member that has heard everything so far.
-async fn joined(world: &World) -> [Relay; 2] {
+pub(crate) async fn joined(world: &World) -> [Relay; 2] {
     let relays = [Relay::start(world, "ray").await, Relay::start(world, "rob").await];
     create_group(world, "group.json").await;
     let [ray, rob] = relays.each_ref().map(|relay| relay.address.clone());

@@ -45,7 +45,7 @@ impl Relay {
     }
 
     /// `kill -9`, and another process in its place.
-    async fn again(mut self, world: &World) -> Self {
+    pub(crate) async fn again(mut self, world: &World) -> Self {
         self.child.kill().await.unwrap();
         let again = Relay::start_with(world, self.name, self.flags).await;
         assert_eq!(again.address, self.address);

@@ -43,6 +43,11 @@ impl State {
         Ok(State { run, kept: Some(Kept { name: path.to_owned(), file, lock }) })
     }
 
+    /// The file, with links followed; nothing for a document that came through a pipe.
+    pub fn path(&self) -> Option<&Path> {
+        self.kept.as_ref().map(|kept| kept.file.as_path())
+    }
+
     /// Whether there is nothing to load yet.
     pub fn is_new(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| !kept.file.exists())

@@ -26,8 +26,8 @@ pub use member::{
 };
 pub use owner::OwnerDocument;
 pub use relay_record::{
-    DiscardedDocument, HandshakeDocument, OwedDocument, PartingDocument, PersonaDocument, ReasonCode,
-    RelayRecordDocument,
+    AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,
+    PersonaDocument, ReasonCode, RelayIdDocument, RelayRecordDocument,
 };
 pub use transcript::{LedgerDocument, MarkDocument, TallyDocument};
 pub use verified_link::{

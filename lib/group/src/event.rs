@@ -168,6 +168,9 @@ events! {
     "x.file.cancel" FileCancel(cancel: FileCancel), Never, Forwarded;
     /// Somebody else's message as JSON; read from old programs, never written.
     "x.grp.msg.forward" GroupMessageForward(forward: Box<JsonForward>), Never, Kept;
+    /// Extension `pair1`: nothing more is forwarded through this connection; what follows comes through the one for
+    /// content.
+    "x.grp.relay.pair" GroupRelayPair, Never, Kept;
     /// Extension `ready1`: the relay found itself in the group link.
     "x.grp.relay.ready" GroupRelayReady, Never, Kept;
     /// Extension `susp1`: an owner suspends or resumes the admission of members, or asks how it stands.

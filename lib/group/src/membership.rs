@@ -88,9 +88,11 @@ pub use self::transcript::{Compared, Finding, MarkStatus, RelayName};
 pub use self::view::KnownGroup;
 
 pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::health::Waiting;
+pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
 pub(crate) use self::transcript::MarkWatch;
-pub(crate) use self::view::{Me, View, seconds};
+pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, Join};
@@ -120,6 +122,8 @@ pub struct Membership {
     link: LinkWatch,
     ended: Option<EndReason>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Whether this run takes messages until it is stopped.
+    goes_on: bool,
     /// The agent's, and kept with the rest: what a member says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -147,6 +151,7 @@ impl Membership {
             link: LinkWatch::new(read, env.now),
             ended: None,
             retries: BTreeMap::new(),
+            goes_on: false,
             connections: ConnectionRecords::default(),
         };
         // The request must fit: nobody else checks the length of the name.
@@ -165,6 +170,12 @@ impl Membership {
     /// For so long posts that owners counted may be on their way, in this run; otherwise it is [`PATIENCE`].
     pub fn set_patience(&mut self, patience: Duration) {
         self.view.patience = patience;
+    }
+
+    /// This run takes messages until it is stopped. Only then are second connections opened: relays wait for them, and
+    /// not for long.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
     }
 
     /// The group.

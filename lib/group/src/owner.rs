@@ -6,7 +6,8 @@
 //! * the state, which is a document ([`GroupDocument`](crate::document::GroupDocument)) and is to be durable before
 //!   anything else,
 //! * [`due`](GroupOwner::due): tasks, which follow from the state and may be done twice,
-//! * [`Event`]s, to be shown.
+//! * [`Event`]s, to be shown, and [changes](crate::membership::Change) of records: single messages and members are kept
+//!   as a [`Membership`](crate::membership::Membership) keeps them.
 //!
 //! # Steps of an invitation
 //!
@@ -42,6 +43,7 @@ mod end;
 pub mod error;
 pub mod event;
 mod finish;
+mod headcount;
 mod kept;
 mod outgoing;
 pub mod persona;
@@ -54,6 +56,7 @@ mod stage;
 pub mod status;
 pub mod task;
 mod transcript;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -68,20 +71,24 @@ pub use self::event::Event;
 pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::read_back::LinkCondition;
+pub use self::receive::Received;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
 pub use self::task::{Outcome, Task, TaskId, WriteLink};
 
+use self::headcount::Headcount;
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
 use self::stage::{New, Stage};
+use self::view::view_of;
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
 use crate::event::{Event as ChatEvent, GroupRelayInvitation, RelayCommand, RelayInvite};
 use crate::extension::{Extension, Extensions};
 use crate::identity::MemberId;
 use crate::member::{MemberIdRole, Role};
+use crate::membership::View;
 use crate::message_id::MessageId;
 use crate::retry::Retry;
 use crate::roster::{Roster, RosterVersion};
@@ -99,7 +106,9 @@ pub struct GroupOwner {
     /// The version of the link data that the server is known to have.
     confirmed: u64,
     persona: Option<Persona>,
-    roster: Roster,
+    /// What the owner knows of the group beside its relays, by the same rules as members.
+    view: View,
+    headcount: Headcount,
     relays: Vec<RelayRecord>,
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
@@ -114,9 +123,10 @@ impl From<GroupLink> for GroupOwner {
     fn from(link: GroupLink) -> Self {
         GroupOwner {
             confirmed: link.group().written().version,
+            view: view_of(&link),
+            headcount: Headcount::of(link.group().contents().member_count),
             link,
             persona: None,
-            roster: Roster::default(),
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
@@ -154,11 +164,11 @@ impl GroupOwner {
 
     /// The members with rights.
     pub fn roster(&self) -> &Roster {
-        &self.roster
+        &self.view.roster
     }
 
     fn roster_version(&self) -> RosterVersion {
-        self.roster.version().unwrap_or_default()
+        self.view.roster.version().unwrap_or_default()
     }
 
     /// All relays that were invited, in that order.
@@ -220,7 +230,7 @@ impl GroupOwner {
         }
         let forgettable = |record: &&RelayRecord| record.address.same_link(&address) && self.is_forgettable(record);
         let forgotten: Vec<MemberId> = self.relays.iter().filter(forgettable).map(|record| record.id.clone()).collect();
-        self.relays.retain(|record| !forgotten.contains(&record.id));
+        forgotten.iter().for_each(|id| self.drop_record(id));
         let id = MemberId::random(env.random);
         let mut record = RelayRecord {
             id: id.clone(),
@@ -232,6 +242,7 @@ impl GroupOwner {
             discarded: Vec::new(),
             problem: None,
             accepting: None,
+            asked_roster: None,
             history: Vec::new(),
         };
         record.note_change(env.now);
@@ -255,7 +266,7 @@ impl GroupOwner {
 
     /// Another roster: every connected relay that takes rosters gets it.
     pub fn set_roster(&mut self, roster: Roster, env: &mut Env<'_>) {
-        self.roster = roster;
+        self.view.roster = roster;
         let id = MessageId::random(env.random);
         for record in &mut self.relays {
             let takes = record.stage.relay().is_some_and(|relay| relay.answer.takes_rosters());

@@ -13,7 +13,10 @@ use smp::address::{ServerAddress, ServerWithPassword};
 use smp::command::{BasicAuth, LinkData};
 use smp::id::{CorrId, RecipientId};
 
-use super::{ConnectionRecords, Inconsistent, OwnerDocument, PersonaDocument, RelayRecordDocument, require};
+use super::{
+    AwaitedByOwnerDocument, ConnectionRecords, HeadcountDocument, Inconsistent, OwnerDocument, PersonaDocument,
+    RelayRecordDocument, require,
+};
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, OwnerIdentity};
 use crate::owner::{GroupOwner, Kept};
@@ -62,6 +65,12 @@ pub struct GroupDocument {
     #[serde(default, skip_serializing_if = "is_empty")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub roster: Roster,
+    /// Messages that some relays have not delivered yet
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<AwaitedByOwnerDocument>,
+    /// How many members there are, once relays told of some
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headcount: Option<HeadcountDocument>,
     /// Secret: what the connections with relays need to go on
     #[serde(default, skip_serializing_if = "ConnectionRecords::is_empty")]
     pub connections: ConnectionRecords,
@@ -222,10 +231,11 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept { confirmed, untold_profile, persona, roster, relays, connections } = Kept::from(owner);
+        let Kept { confirmed, untold_profile, persona, roster, relays, awaited, headcount, connections } =
+            Kept::from(owner);
         let document = GroupDocument::from(owner.link());
         let link_data = LinkDataDocument { confirmed, untold_profile, ..document.link_data };
-        GroupDocument { relay_records: relays, persona, roster, connections, link_data, ..document }
+        GroupDocument { relay_records: relays, persona, roster, awaited, headcount, connections, link_data, ..document }
     }
 }
 
@@ -243,6 +253,8 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         relay_records: Vec::new(),
         persona: None,
         roster: Roster::default(),
+        awaited: Vec::new(),
+        headcount: None,
         connections: ConnectionRecords::default(),
         owner: OwnerDocument::from(&group.owner),
         queue: queue_document(group, queue.and_then(|queue| queue.access.as_ref())),
@@ -282,6 +294,8 @@ impl TryFrom<GroupDocument> for GroupState {
             persona: document.persona.clone(),
             roster: document.roster.clone(),
             relays: document.relay_records.clone(),
+            awaited: document.awaited.clone(),
+            headcount: document.headcount.clone(),
             connections: document.connections.clone(),
         };
         let prepared = PreparedGroupLink(own_group(document)?);

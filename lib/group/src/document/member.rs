@@ -134,6 +134,12 @@ pub struct MemberRelayDocument {
     /// How far the connection for content is, of connected relays
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentLine>,
+    /// Whether the relay waits until the connection for content stands
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_pair: bool,
+    /// Whether something was said through the first connection, so that the rest follows there
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spoke: bool,
     /// What stands in the way
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

@@ -4,6 +4,7 @@ use agent::short_link::ContactShortLink;
 use codec::VersionRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use smp::address::ServerAddress;
 
 use super::group::ServerPassword;
@@ -11,9 +12,11 @@ use crate::binding::GroupBinding;
 use crate::bytes::{Base64Url, text_form, text_form_option, unpadded, unpadded_option};
 use crate::identity::{MemberId, RelayPublicKey};
 use crate::member::MemberProfile;
+use crate::membership::Health;
 use crate::message_id::MessageId;
 use crate::owner::{ActiveStage, Status, StatusChange};
 use crate::roster::RosterVersion;
+use crate::roster_transfer::RosterTransfer;
 use crate::user_data::RelayProfile;
 
 /// How the owner appears to the relays of this group, and to no others
@@ -107,6 +110,52 @@ pub struct RelayRecordDocument {
     pub to_delete: Vec<DiscardedDocument>,
     /// All changes of the status
     pub history: Vec<StatusChange>,
+    /// How well it delivers what members say, once it has
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// The roster of another owner that is on its way
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub transfer: Option<RosterTransfer>,
+    /// The version of the roster up to which the relay was asked for what is missing
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_roster: Option<i64>,
+}
+
+/// A message that some relays have not delivered to the owner yet
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AwaitedByOwnerDocument {
+    /// Which
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub message_id: MessageId,
+    /// When it came first, in Unix seconds
+    pub first_at: i64,
+    /// Those relays
+    pub relays: Vec<RelayIdDocument>,
+}
+
+/// A relay's name in the group
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RelayIdDocument(
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub MemberId,
+);
+
+/// How many members there are, as far as relays tell
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeadcountDocument {
+    /// Owners, and members that nobody has heard of: what the link said when counting began
+    pub unheard: u64,
+    /// Members that relays told of and that are there
+    pub present: u64,
+    /// Those of them that the link tells of
+    pub published: u64,
+    /// When the link was changed last for this alone, in Unix seconds
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<i64>,
 }
 
 /// Why a relay is inactive or rejected.
@@ -166,8 +215,8 @@ pub struct OwedDocument {
     #[serde(with = "unpadded")]
     #[schemars(with = "Base64Url")]
     pub message_id: MessageId,
-    /// The event: `x.grp.roster`, `x.grp.info`, `x.grp.relay.new`, `x.grp.mem.del` or `x.grp.relay.ctl`; `x.msg` for any
-    /// message to the group
+    /// The event: `x.grp.roster`, `x.grp.info`, `x.grp.relay.new`, `x.grp.mem.del`, `x.grp.relay.ctl` or
+    /// `x.grp.roster.request`; `x.msg` for any message to the group
     pub event: String,
     /// The relay that it is about
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
@@ -180,6 +229,10 @@ pub struct OwedDocument {
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Base64Url>")]
     pub body: Option<Vec<u8>>,
+    /// The version of the roster after which something is missing
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>")]
+    pub version: Option<RosterVersion>,
 }
 
 /// A connection that is to be deleted

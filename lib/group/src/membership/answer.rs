@@ -106,7 +106,10 @@ impl Membership {
                 let paired = relay.extensions.contains(&Extension::PairedConnections);
                 let content = if paired { ContentLine::Wanted } else { ContentLine::Unwanted };
                 let id = relay.id.clone();
-                record.enter(Stage::Connected(relay, Connected { since: env.now, content }), &mut events);
+                record.enter(
+                    Stage::Connected(relay, Connected { since: env.now, content, may_pair: false, spoke: false }),
+                    &mut events,
+                );
                 self.view.relay_connected(&id, env.now);
             }
             (Line::Content, Stage::Connected(_, Connected { content, .. })) if *content >= ContentLine::Answered => {

@@ -262,6 +262,14 @@ impl MessageRecord {
         self.kept.as_ref().is_some_and(|kept| kept.digest == ContentDigest::of(message).as_bytes())
     }
 
+    /// When a post was said that all these relays delivered alike: by the earliest time that one of them tells. Nothing if
+    /// one of them did not deliver it, or somebody delivered anything else.
+    pub(super) fn told_alike_by<'a>(&self, mut relays: impl Iterator<Item = &'a MemberId>) -> Option<i64> {
+        let kept = self.kept.as_ref().filter(|_| self.others.is_empty() && !self.refused)?;
+        let all = relays.all(|relay| kept.is_by(relay));
+        kept.deliveries.iter().map(|delivered| delivered.sent_at).min().filter(|_| all)
+    }
+
     /// Whether a copy is attributed to somebody; to the group, if to nobody.
     pub(super) fn is_attributed_to(&self, author: Option<&MemberId>) -> bool {
         self.kept.iter().chain(&self.others).any(|copy| copy.author() == author)

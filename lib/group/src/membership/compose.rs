@@ -165,6 +165,7 @@ impl Membership {
         }
         let (composed, changes) = compose_with(&self.view, speech, records, env)?;
         for number in &relays {
+            self.record_mut(*number)?.speak();
             for Composed { id, body } in &composed {
                 let unsent = self.next_unsent;
                 self.next_unsent = unsent.saturating_add(1);

@@ -40,7 +40,7 @@ impl Membership {
     }
 
     fn wanted(&self) -> impl Iterator<Item = TaskId> {
-        self.relays.iter().flat_map(tasks_of)
+        self.relays.iter().flat_map(|record| tasks_of(record, self.goes_on))
     }
 
     /// How to do a task that is due.
@@ -88,7 +88,7 @@ impl Membership {
     }
 }
 
-fn tasks_of(record: &RelayRecord) -> Vec<TaskId> {
+fn tasks_of(record: &RelayRecord, goes_on: bool) -> Vec<TaskId> {
     let number = record.number;
     let ask = |line| match record.target {
         None => TaskId::ReadRelayLink(number),
@@ -99,10 +99,15 @@ fn tasks_of(record: &RelayRecord) -> Vec<TaskId> {
         Stage::Listed(_) => Some(ask(Line::Main)),
         Stage::Joining(_) | Stage::Admitted(_, Handshake::Allowed) => None,
         Stage::Admitted(_, Handshake::Answered) => Some(TaskId::Allow(number, Line::Main)),
-        Stage::Connected(_, Connected { content, .. }) => match content {
-            ContentLine::Wanted => Some(ask(Line::Content)),
-            ContentLine::Answered => Some(TaskId::Allow(number, Line::Content)),
-            ContentLine::Unwanted | ContentLine::Joining | ContentLine::Allowed | ContentLine::Connected => None,
+        Stage::Connected(_, Connected { content, may_pair, .. }) => match content {
+            ContentLine::Wanted if goes_on => Some(ask(Line::Content)),
+            ContentLine::Answered if *may_pair => Some(TaskId::Allow(number, Line::Content)),
+            ContentLine::Unwanted
+            | ContentLine::Wanted
+            | ContentLine::Joining
+            | ContentLine::Answered
+            | ContentLine::Allowed
+            | ContentLine::Connected => None,
         },
         // What is said last comes before the connections go.
         Stage::Gone(..) if send.is_some() => None,

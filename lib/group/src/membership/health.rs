@@ -56,19 +56,19 @@ pub struct Health {
 
 /// Messages that some relays have not delivered yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Awaited(pub(super) VecDeque<Waiting>);
+pub(crate) struct Awaited(pub(crate) VecDeque<Waiting>);
 
 /// A message that some relays have not delivered yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub(super) message: MessageId,
-    pub(super) since: Time,
-    pub(super) relays: Vec<MemberId>,
+pub(crate) struct Waiting {
+    pub(crate) message: MessageId,
+    pub(crate) since: Time,
+    pub(crate) relays: Vec<MemberId>,
 }
 
 impl Awaited {
     /// Waits for relays. What is given up for that is returned.
-    pub(super) fn wait(&mut self, waiting: Waiting) -> Option<Waiting> {
+    pub(crate) fn wait(&mut self, waiting: Waiting) -> Option<Waiting> {
         if waiting.relays.is_empty() {
             return None;
         }
@@ -77,7 +77,7 @@ impl Awaited {
     }
 
     /// A relay delivered a message. Whether it was waited for.
-    pub(super) fn came(&mut self, message: &MessageId, relay: &MemberId) -> bool {
+    pub(crate) fn came(&mut self, message: &MessageId, relay: &MemberId) -> bool {
         let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.message == *message) else { return false };
         let before = waiting.relays.len();
         waiting.relays.retain(|waited| waited != relay);
@@ -87,13 +87,13 @@ impl Awaited {
     }
 
     /// Nothing is expected from a relay any more.
-    pub(super) fn forget(&mut self, relay: &MemberId) {
+    pub(crate) fn forget(&mut self, relay: &MemberId) {
         self.0.iter_mut().for_each(|waiting| waiting.relays.retain(|waited| waited != relay));
         self.0.retain(|waiting| !waiting.relays.is_empty());
     }
 
     /// What was waited for long enough.
-    pub(super) fn give_up(&mut self, opened: Time, now: Time) -> Vec<Waiting> {
+    pub(crate) fn give_up(&mut self, opened: Time, now: Time) -> Vec<Waiting> {
         let over = |waiting: &Waiting| waiting.since.max(opened).after(PATIENCE) <= now;
         let (gone, stay) = self.0.drain(..).partition(over);
         self.0 = stay;
@@ -101,7 +101,7 @@ impl Awaited {
     }
 
     /// When something is given up next.
-    pub(super) fn next_due(&self, opened: Time) -> Option<Time> {
+    pub(crate) fn next_due(&self, opened: Time) -> Option<Time> {
         self.0.iter().map(|waiting| waiting.since.max(opened).after(PATIENCE)).min()
     }
 }

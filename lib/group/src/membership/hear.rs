@@ -8,13 +8,15 @@
 //! of the true one.
 
 use agent::time::Time;
+use codec::VersionRange;
 
 use super::comparison::{Arrival, Comparison, Delivered, Mark, MessageRecord};
+use super::error::RecordError;
 use super::event::{Event, Heard};
 use super::health::Health;
 use super::people::{OtherKey, ProvenJoin, Standing};
 use super::permission::Objection;
-use super::records::{Page, RecordKey};
+use super::records::{Change, Page, RecordKey, Records};
 use super::status::GoneReason;
 use super::view::{Demand, View, seconds};
 use crate::body::Batch;
@@ -29,11 +31,28 @@ use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::roster_transfer::{RosterTransfer, TransferProgress};
 use crate::text::shown;
-use crate::transcript::is_post;
+use crate::transcript::{Post, is_post};
 use crate::verification::{AcceptedMessage, Attribution, Refusal};
 
 /// How many things are told of one body: it may hold hundreds.
 const MAX_COMPLAINTS: usize = 32;
+
+/// What came of one body.
+#[derive(Debug)]
+pub(crate) struct Overheard {
+    /// What is told.
+    pub(crate) events: Vec<Event>,
+    /// What is to be done about it.
+    pub(crate) demands: Vec<Demand>,
+    /// Posts that every relay has delivered now.
+    pub(crate) posts: Vec<Post>,
+    /// Records to be written.
+    pub(crate) changes: Vec<Change>,
+    /// What the relay's program speaks: every message that it writes itself says that.
+    pub(crate) versions: Option<VersionRange>,
+    /// How many members there are, if somebody counts.
+    pub(crate) present: Option<u64>,
+}
 
 /// One body from one relay.
 pub(super) struct Step<'a> {
@@ -42,12 +61,14 @@ pub(super) struct Step<'a> {
     pub(super) page: &'a mut Page,
     pub(super) events: Vec<Event>,
     pub(super) demands: Vec<Demand>,
+    /// Posts that every relay has delivered now.
+    pub(super) posts: Vec<Post>,
     complaints: usize,
 }
 
 impl<'a> Step<'a> {
     pub(super) fn new(relay: &'a MemberId, now: Time, page: &'a mut Page) -> Self {
-        Step { relay, now, page, events: Vec::new(), demands: Vec::new(), complaints: 0 }
+        Step { relay, now, page, events: Vec::new(), demands: Vec::new(), posts: Vec::new(), complaints: 0 }
     }
 
     pub(super) fn drop_what_came(&mut self, reason: &str) {
@@ -73,7 +94,7 @@ impl<'a> Step<'a> {
 }
 
 /// The records that a body is about.
-pub(super) fn names_in(batch: &Batch) -> Vec<RecordKey> {
+fn names_in(batch: &Batch) -> Vec<RecordKey> {
     let mut names = Vec::new();
     for element in batch.elements() {
         let authored = match element {
@@ -111,9 +132,44 @@ pub(super) fn subject(event: &ChatEvent) -> (Option<&MessageId>, Option<&MemberI
     }
 }
 
+fn versions_in(batch: &Batch) -> Option<VersionRange> {
+    let own = batch.elements().filter_map(|element| match element {
+        Element::Message(authored) => Some(authored.message().versions),
+        Element::Forward(_) | Element::Chunk(_) => None,
+    });
+    own.last()
+}
+
 impl View {
-    /// Takes a body that a relay delivered.
-    pub(super) fn hear(&mut self, batch: Batch, step: &mut Step<'_>) {
+    /// Takes a body that a relay delivered. If records cannot be read, nothing has changed.
+    pub(crate) fn overhear(
+        &mut self,
+        relay: &MemberId,
+        body: &[u8],
+        records: &dyn Records,
+        now: Time,
+    ) -> Result<Overheard, RecordError> {
+        let batch = Batch::parse(body);
+        let (mut names, versions) = match &batch {
+            Ok(batch) => (names_in(batch), versions_in(batch)),
+            Err(_) => (Vec::new(), None),
+        };
+        // Members know from the group link how many there are; owners write that there.
+        if self.links.is_owner(&self.me.id) {
+            names.push(RecordKey::Census);
+        }
+        let mut page = Page::load(records, names)?;
+        let mut step = Step::new(relay, now, &mut page);
+        match batch {
+            Ok(batch) => self.hear(batch, &mut step),
+            Err(error) => self.malformed(&error.to_string(), &mut step),
+        }
+        let Step { events, demands, posts, .. } = step;
+        let present = page.present();
+        Ok(Overheard { events, demands, posts, changes: page.into_changes(), versions, present })
+    }
+
+    fn hear(&mut self, batch: Batch, step: &mut Step<'_>) {
         self.health_mut(step.relay).last_at = Some(seconds(step.now));
         for element in batch {
             match element {
@@ -125,7 +181,7 @@ impl View {
         }
     }
 
-    pub(super) fn malformed(&mut self, reason: &str, step: &mut Step<'_>) {
+    fn malformed(&mut self, reason: &str, step: &mut Step<'_>) {
         count(&mut self.health_mut(step.relay).malformed);
         step.drop_what_came(reason);
     }
@@ -146,10 +202,11 @@ impl View {
             ChatEvent::GroupMemberNew(member) => self.introduced(&member.member_info, true, step),
             ChatEvent::GroupMemberIntroduction(member) => self.introduced(&member.member_info, false, step),
             ChatEvent::GroupLeave => step.demands.push(Demand::Part(step.relay.clone(), GoneReason::Left)),
-            ChatEvent::Unknown(event) => step.drop_what_came(&format!("{} is nothing that we know", event.name())),
+            ChatEvent::GroupRelayPair => step.demands.push(Demand::Pair),
             other if other.is_content() => self.refuse("relays say nothing in the group", step),
-            // What it says about itself stands in its relay link as well.
-            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {}
+            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {
+                step.demands.push(Demand::Consider(message.into()));
+            }
             other => self.refuse(&format!("{} is not for relays to say", other.name()), step),
         }
     }
@@ -179,6 +236,14 @@ impl View {
             && record.introduced(info, vouched_for) == Err(OtherKey)
         {
             step.other_key(id);
+        }
+        self.count(id, step);
+    }
+
+    /// Somebody may be there who was not, or the other way round. Owners and relays are counted by the group link.
+    pub(super) fn count(&self, id: &MemberId, step: &mut Step<'_>) {
+        if !self.links.is_owner(id) && !self.links.is_relay(id) {
+            step.page.count(id);
         }
     }
 
@@ -243,6 +308,7 @@ impl View {
         if outcome == Some(Err(OtherKey)) {
             step.other_key(id);
         }
+        self.count(id, step);
     }
 
     /// Something that is authentic, as far as can be known. Whether it counts, other copies of it decide.
@@ -285,7 +351,12 @@ impl View {
         let arrival = Arrival { message, delivered, expected: expected.clone() };
         let Some(record) = step.page.message_mut(id) else { return Comparison::Repeated };
         let is_new_author = !record.is_attributed_to(author_of(message));
+        let sources = || self.sources.iter().filter(|(_, source)| source.since.is_some()).map(|(id, _)| id);
+        let was_alike = record.told_alike_by(sources()).is_some();
         let comparison = record.take(&arrival);
+        let alike = record.told_alike_by(sources()).filter(|_| !was_alike);
+        let post = alike.and_then(|said_at| Post::of(message, said_at.min(seconds(step.now))));
+        step.posts.extend(post);
         let was_expected = record.expects(step.relay);
         let counts = record.counts(message);
         self.post_came(message, counts, is_new_author, step);

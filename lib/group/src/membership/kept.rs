@@ -87,6 +87,8 @@ fn relay_document(record: &RelayRecord, membership: &Membership) -> MemberRelayD
         allowed: matches!(record.stage, Stage::Admitted(_, Handshake::Allowed)),
         connected_at: connected.map(|connected| seconds(connected.since)),
         content: connected.map(|connected| connected.content),
+        may_pair: connected.is_some_and(|connected| connected.may_pair),
+        spoke: connected.is_some_and(|connected| connected.spoke),
         problem: record.problem.clone(),
         health: source.map(|source| source.health.clone()),
         attempt: record.attempt,
@@ -160,6 +162,7 @@ impl TryFrom<MemberDocument> for Membership {
             link: LinkWatch::kept(moment(document.link_watch.next_at), seen),
             ended: document.ended,
             retries: BTreeMap::new(),
+            goes_on: false,
             connections: document.connections,
         })
     }
@@ -188,7 +191,10 @@ fn restored(document: MemberRelayDocument, view: &mut View) -> Result<RelayRecor
         Status::Connected => {
             let since = since.ok_or_else(|| missing("relays.connected_at"))?;
             let content = document.content.unwrap_or(ContentLine::Unwanted);
-            Stage::Connected(needed()?, Connected { since, content })
+            Stage::Connected(
+                needed()?,
+                Connected { since, content, may_pair: document.may_pair, spoke: document.spoke },
+            )
         }
         Status::Gone => {
             let why = document.gone.clone().ok_or_else(|| missing("relays.gone"))?;
@@ -198,12 +204,9 @@ fn restored(document: MemberRelayDocument, view: &mut View) -> Result<RelayRecor
     require(document.to_send.len() <= MAX_UNSENT, "relays.to_send", "more than may wait for a relay")?;
     let is_current = !matches!(stage, Stage::Gone(..));
     if let Some(relay) = &known {
-        if is_current {
-            view.add_relay(&relay.id, relay.key);
-        }
         let (health, transfer) = (document.health.unwrap_or_default(), document.transfer);
-        let since = since.filter(|_| is_current);
-        view.sources.insert(relay.id.clone(), Source { health, transfer, since });
+        let source = Source { health, transfer, since: since.filter(|_| is_current) };
+        view.restore_relay(&relay.id, Some(relay.key).filter(|_| is_current), source);
     }
     let unsent: VecDeque<Unsent> = document.to_send.into_iter().map(Unsent::from).collect();
     let to_delete: Result<Vec<_>, _> = document.to_delete.into_iter().map(discarded).collect();

@@ -30,6 +30,13 @@ pub struct MemberRecord {
     standing: Standing,
     #[serde(default)]
     blocked: bool,
+    /// Whoever counts members has counted this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    counted: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether a member is still there.
@@ -105,6 +112,7 @@ impl MemberRecord {
     /// A relay introduces the member. A role with rights is not believed, nor the key that comes with it.
     pub(super) fn introduced(&mut self, info: &MemberInfo, is_in_roster: bool) -> Result<(), OtherKey> {
         self.named(&info.profile);
+        self.arrive();
         if is_in_roster || info.member_role.is_privileged() {
             self.role.get_or_insert(Role::Observer);
             return Ok(());
@@ -119,6 +127,7 @@ impl MemberRecord {
     pub(super) fn joined(&mut self, join: &ProvenJoin<'_>) -> Result<(), OtherKey> {
         self.pin(join.0.new_member_key)?;
         self.named(&join.0.profile);
+        self.arrive();
         self.role.get_or_insert(Role::Observer);
         self.proven = true;
         Ok(())
@@ -147,6 +156,19 @@ impl MemberRecord {
 
     pub(super) fn set_blocked(&mut self, blocked: bool) {
         self.blocked = blocked;
+    }
+
+    /// Who left may come back; who was removed may not.
+    fn arrive(&mut self) {
+        if self.standing == Standing::Left {
+            self.standing = Standing::Present;
+        }
+    }
+
+    /// Notes whether the member is among those that are counted; nothing if it was before.
+    pub(super) fn counts(&mut self) -> Option<bool> {
+        let counts = self.is_known() && self.standing == Standing::Present;
+        (std::mem::replace(&mut self.counted, counts) != counts).then_some(counts)
     }
 
     /// Who was removed does not become somebody who left.

@@ -31,7 +31,7 @@ impl View {
             ChatEvent::MessageNew(_) => settle(message, step),
             ChatEvent::MessageUpdate(_) | ChatEvent::MessageDelete(_) => touch(message, step),
             ChatEvent::GroupInfo(info) if info.group_profile.says_the_same(&self.group.profile) => {
-                let owner = by.as_ref().filter(|_| message.is_word_of_owner());
+                let owner = by.as_ref().filter(|_| message.is_word_of_owner() && self.compares_marks());
                 owner.into_iter().for_each(|by| self.marks.in_message(&info.transcript, by, &mut step.events));
                 // Whoever repeats the profile to say how much was said has nothing else to say.
                 if !info.transcript.is_empty() {
@@ -109,6 +109,7 @@ impl View {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Removed));
         } else if let Some(record) = step.page.member_mut(id) {
             record.depart(Standing::Removed);
+            self.count(id, step);
         }
         self.ask_for_roster(step);
         Ok(())
@@ -119,6 +120,7 @@ impl View {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Left));
         } else if let Some(record) = step.page.member_mut(id) {
             record.depart(Standing::Left);
+            self.count(id, step);
         }
     }
 

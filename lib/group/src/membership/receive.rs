@@ -3,18 +3,20 @@
 use agent::time::{Env, Time};
 
 use super::event::Event;
-use super::hear::{Step, names_in};
-use super::records::{Change, Page, Records};
+use super::hear::Overheard;
+use super::records::{Change, Records};
 use super::relay::{RelayNumber, RelayRecord, Unsent};
 use super::status::{EndReason, GoneReason};
 use super::view::Demand;
 use super::{MemberError, Membership};
-use crate::body::{Batch, single};
-use crate::element::{AuthoredMessage, Element};
+use crate::body::single;
+use crate::element::AuthoredMessage;
 use crate::event::{Event as ChatEvent, RosterRequest};
+use crate::identity::MemberId;
 use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::owner::ConnectionName;
+use crate::text::shown;
 use crate::version;
 
 /// What came of a body.
@@ -41,34 +43,16 @@ impl Membership {
             return Ok(Received::default());
         };
         let relay = relay.clone();
-        let batch = Batch::parse(body);
-        let names = batch.as_ref().map(names_in).unwrap_or_default();
-        let mut page = Page::load(records, names)?;
-        let mut step = Step::new(&relay, env.now, &mut page);
-        match batch {
-            Ok(batch) => {
-                self.note_versions(number, &batch);
-                self.view.hear(batch, &mut step);
-            }
-            Err(error) => self.view.malformed(&error.to_string(), &mut step),
+        let Overheard { mut events, demands, changes, versions, .. } =
+            self.view.overhear(&relay, body, records, env.now)?;
+        let known = self.record_mut(number).ok().and_then(RelayRecord::known_mut);
+        if let (Some(versions), Some(relay)) = (versions, known) {
+            relay.versions = Some(versions);
         }
-        let Step { mut events, demands, .. } = step;
         for demand in demands {
             self.meet(demand, number, env, &mut events)?;
         }
-        Ok(Received { events, changes: page.into_changes() })
-    }
-
-    /// Every message that a relay writes itself says what its program speaks.
-    fn note_versions(&mut self, number: RelayNumber, batch: &Batch) {
-        let own = batch.elements().filter_map(|element| match element {
-            Element::Message(authored) => Some(authored.message().versions),
-            Element::Forward(_) | Element::Chunk(_) => None,
-        });
-        let known = self.record_mut(number).ok().and_then(RelayRecord::known_mut);
-        if let (Some(versions), Some(relay)) = (own.last(), known) {
-            relay.versions = Some(versions);
-        }
+        Ok(Received { events, changes })
     }
 
     fn meet(
@@ -80,6 +64,7 @@ impl Membership {
     ) -> Result<(), MemberError> {
         match demand {
             Demand::ReadGroupLink => self.link.look_now(env.now),
+            Demand::Pair => self.record_mut(from)?.pair(),
             Demand::Part(id, why) => {
                 let number = self.relay_with_id(&id).map(RelayRecord::number);
                 number.into_iter().for_each(|number| self.part_with(number, why.clone(), events));
@@ -87,8 +72,18 @@ impl Membership {
             }
             Demand::End(why) => self.end(why, None, events),
             Demand::RequestRoster(request) => self.request_roster(from, request)?,
+            Demand::Consider(message) => {
+                if let (ChatEvent::Unknown(event), Some(relay)) = (message.event(), self.relay_id(from)) {
+                    let reason = shown(&format!("{} is nothing that we know", event.name()));
+                    events.push(Event::Dropped { relay, reason });
+                }
+            }
         }
         Ok(())
+    }
+
+    fn relay_id(&self, number: RelayNumber) -> Option<MemberId> {
+        self.relay(number).and_then(RelayRecord::id).cloned()
     }
 
     /// The membership is over: nothing but the last word is said, and all connections go.

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use codec::{Decode, Encode, Malformed, Reader, Write};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::comparison::MessageRecord;
 use super::error::RecordError;
@@ -30,6 +30,8 @@ pub enum RecordKey {
     Message(MessageId),
     /// A member, as far as relays told of it.
     Member(MemberId),
+    /// How many members there are, as far as relays told of them.
+    Census,
 }
 
 impl Encode for RecordKey {
@@ -43,6 +45,7 @@ impl Encode for RecordKey {
                 out.put(b"P");
                 out.put_short(id.as_bytes());
             }
+            RecordKey::Census => out.put(b"C"),
         }
     }
 }
@@ -53,6 +56,7 @@ impl Decode for RecordKey {
         match reader.u8()? {
             b'M' => MessageId::from_bytes(reader.short()?).map(RecordKey::Message).ok_or(unnamed),
             b'P' => MemberId::from_bytes(reader.short()?).map(RecordKey::Member).ok_or(unnamed),
+            b'C' => Ok(RecordKey::Census),
             _ => Err(unnamed),
         }
     }
@@ -78,6 +82,14 @@ pub struct Change {
 pub(super) struct Page {
     messages: BTreeMap<MessageId, Entry<MessageRecord>>,
     members: BTreeMap<MemberId, Entry<MemberRecord>>,
+    census: Option<Entry<Census>>,
+}
+
+/// How many members there are. It becomes durable together with what is known of each of them, so that nobody is counted
+/// twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Census {
+    present: u64,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +110,7 @@ impl Page {
                 RecordKey::Member(id) if !page.members.contains_key(id) => {
                     page.members.insert(id.clone(), entry(records, &key)?);
                 }
+                RecordKey::Census if page.census.is_none() => page.census = Some(entry(records, &key)?),
                 _ => {}
             }
         }
@@ -124,6 +137,23 @@ impl Page {
         self.members.get_mut(id).map(Entry::change)
     }
 
+    /// Takes a member into the count that came, or out of it that went, if somebody counts.
+    pub(super) fn count(&mut self, id: &MemberId) {
+        let (Some(census), Some(member)) = (&mut self.census, self.members.get_mut(id)) else { return };
+        let Some(counts) = member.value.counts() else { return };
+        let present = census.value.present;
+        member.changed = true;
+        census.change().present = match counts {
+            true => present.saturating_add(1),
+            false => present.saturating_sub(1),
+        };
+    }
+
+    /// How many members were counted, if somebody counts.
+    pub(super) fn present(&self) -> Option<u64> {
+        self.census.as_ref().map(|census| census.value.present)
+    }
+
     /// A message that is new here.
     pub(super) fn add_message(&mut self, id: MessageId, value: MessageRecord) {
         self.messages.insert(id, Entry { value, changed: true });
@@ -135,7 +165,9 @@ impl Page {
         let members = self.members.into_iter().filter(|(_, entry)| entry.changed);
         let messages = messages.map(|(id, entry)| Change { key: RecordKey::Message(id), value: write(&entry.value) });
         let members = members.map(|(id, entry)| Change { key: RecordKey::Member(id), value: write(&entry.value) });
-        messages.chain(members).collect()
+        let census = self.census.into_iter().filter(|entry| entry.changed);
+        let census = census.map(|entry| Change { key: RecordKey::Census, value: write(&entry.value) });
+        messages.chain(members).chain(census).collect()
     }
 }
 

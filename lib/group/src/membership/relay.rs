@@ -80,6 +80,10 @@ pub(super) struct Connected {
     pub(super) since: Time,
     /// The second connection.
     pub(super) content: ContentLine,
+    /// The relay sends nothing more through the first connection until the second one stands.
+    pub(super) may_pair: bool,
+    /// Something was said through the first connection: what follows must not overtake it through the second.
+    pub(super) spoke: bool,
 }
 
 /// How far the connection for content is.
@@ -227,6 +231,21 @@ impl RelayRecord {
         }
     }
 
+    /// The second connection takes over what comes from the relay, once it stands.
+    pub(super) fn pair(&mut self) {
+        if let Stage::Connected(_, connected) = &mut self.stage {
+            connected.may_pair = matches!(connected.content, ContentLine::Joining | ContentLine::Answered);
+        }
+    }
+
+    /// Something is to be said, through the first connection if there is no other.
+    pub(super) fn speak(&mut self) {
+        let alone = !self.has_content_line();
+        if let Stage::Connected(_, connected) = &mut self.stage {
+            connected.spoke |= alone;
+        }
+    }
+
     pub(super) fn set_content_line(&mut self, line: ContentLine) {
         if let Stage::Connected(_, connected) = &mut self.stage {
             connected.content = line;
@@ -259,7 +278,8 @@ impl RelayRecord {
 
     /// Where content goes.
     pub(super) fn content_connection(&self) -> ConnectionName {
-        self.connection(if self.has_content_line() { Line::Content } else { Line::Main })
+        let takes_turns = matches!(self.stage, Stage::Connected(_, Connected { spoke: false, .. }));
+        self.connection(if takes_turns && self.has_content_line() { Line::Content } else { Line::Main })
     }
 
     /// Which of the connections has this name.

@@ -34,7 +34,7 @@ use crate::bytes::{unpadded, unpadded_option};
 use crate::content_digest::ContentDigest;
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
-use crate::transcript::{Chain, Mark, Post, Strength, Transcript, Writer, is_post};
+use crate::transcript::{Chain, Mark, Post, Strength, Tally, Transcript, Writer, is_post};
 use crate::verification::AcceptedMessage;
 
 /// How many owners' marks are remembered.
@@ -374,22 +374,21 @@ impl MarkWatch {
 
     /// A post came of an author that had not been heard under this name.
     fn heard(&mut self, writer: &Writer, now: i64) {
-        let of = self.heard_of(writer, now);
-        of.count = of.count.saturating_add(1);
+        self.about(writer, now, |of| of.count = of.count.saturating_add(1));
     }
 
-    /// Moves an author to the end of the list, and puts it there if it is new.
-    fn heard_of(&mut self, writer: &Writer, now: i64) -> &mut HeardOf {
+    /// Looks at what came of an author, who moves to the end of the list, and is put there if it is new.
+    fn about<T>(&mut self, writer: &Writer, now: i64, look: impl FnOnce(&mut HeardOf) -> T) -> T {
         let author = writer.member().cloned();
+        let place = self.heard.iter().position(|of| of.author == author);
         let new = HeardOf { author, since: now, count: 0, bases: Vec::new() };
-        let place = self.heard.iter().position(|of| of.author == new.author);
-        let of = place.map_or(new, |place| self.heard.remove(place));
+        let mut of = place.map_or(new, |place| self.heard.remove(place));
+        let seen = look(&mut of);
         if self.heard.len() >= MAX_AUTHORS {
             self.heard.remove(0);
         }
         self.heard.push(of);
-        #[allow(clippy::expect_used, reason = "it was pushed a moment ago")]
-        self.heard.last_mut().expect("an author")
+        seen
     }
 
     /// Of the posts that are counted from `made_at` on, how many are known or suspected to be missing by name.
@@ -403,6 +402,28 @@ impl MarkWatch {
             is_post && finding.by == *by && finding.author.as_ref() == author
         });
         u64::try_from(claimed.count().saturating_add(found.count())).unwrap_or(u64::MAX)
+    }
+}
+
+impl HeardOf {
+    /// Takes what a mark counts of the author. Whether there is an earlier count to compare it with; if not, this may be
+    /// the first one. `here` is what of it came already.
+    fn grew(&mut self, mark: &Mark, tally: &Tally, (here, patience): (u64, i64)) -> bool {
+        match self.bases.iter().position(|base| base.by == mark.by) {
+            None => {
+                if self.bases.len() < MAX_OWNERS && self.since.saturating_add(patience) <= mark.made_at {
+                    let (by, made_at) = (mark.by.clone(), mark.made_at);
+                    self.bases.push(Base { by, made_at, count: tally.count, here });
+                }
+                false
+            }
+            // The owner forgot the author, and counts anew.
+            Some(place) if self.bases.get(place).is_some_and(|base| tally.count < base.count) => {
+                self.bases.remove(place);
+                false
+            }
+            Some(_) => true,
+        }
     }
 }
 
@@ -435,6 +456,11 @@ impl Finding {
 }
 
 impl View {
+    /// Members compare; owners count.
+    pub(super) fn compares_marks(&self) -> bool {
+        !self.links.is_owner(&self.me.id)
+    }
+
     /// A post came, in whatever copy. It is looked for among those that are missing, and counted for its author.
     pub(super) fn post_came(
         &mut self,
@@ -443,7 +469,7 @@ impl View {
         is_new_author: bool,
         step: &mut Step<'_>,
     ) {
-        let Some(id) = is_post(message.message()) else { return };
+        let Some(id) = is_post(message.message()).filter(|_| self.compares_marks()) else { return };
         if is_new_author {
             self.marks.heard(&Writer::of(message), seconds(step.now));
         }
@@ -555,23 +581,14 @@ impl View {
             };
             let here = u64::try_from(mark.posts.iter().filter(is_here).count()).unwrap_or(u64::MAX);
             let patience = whole_seconds(self.patience);
-            let of = self.marks.heard_of(&tally.writer, now);
-            let since = of.since.saturating_add(patience);
-            let base = of.bases.iter().find(|base| base.by == mark.by).map(|base| (base.made_at, base.count));
-            match base {
-                None if of.bases.len() < MAX_OWNERS && since <= mark.made_at => {
-                    let (by, made_at) = (mark.by.clone(), mark.made_at);
-                    of.bases.push(Base { by, made_at, count: tally.count, here });
-                }
-                // The owner forgot the author, and counts anew.
-                Some((_, count)) if tally.count < count => of.bases.retain(|base| base.by != mark.by),
-                Some(_) if overflows => self.marks.claim(Claim {
+            let grew = self.marks.about(&tally.writer, now, |of| of.grew(mark, tally, (here, patience)));
+            if grew && overflows {
+                self.marks.claim(Claim {
                     by: mark.by.clone(),
                     writer: tally.writer.member().cloned(),
                     what: Claimed::Count(tally.count),
                     since: now,
-                }),
-                _ => {}
+                });
             }
         }
     }

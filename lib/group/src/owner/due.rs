@@ -25,9 +25,11 @@ impl GroupOwner {
         !self.wanted().is_empty()
     }
 
-    /// When a task that failed is due again.
+    /// When something is due that is not due now.
     pub fn next_due(&self) -> Option<Time> {
-        self.wanted().iter().filter_map(|task| self.retries.get(task)).map(|retry| retry.at).min()
+        let retries = self.wanted().into_iter().filter_map(|task| self.retries.get(&task)).map(|retry| retry.at);
+        let missing = self.view.awaited.next_due(self.view.opened);
+        retries.chain(missing).chain(self.headcount_due()).min()
     }
 
     /// The network is back: whatever waits is due now.
@@ -57,7 +59,7 @@ impl GroupOwner {
                 Ok(Task::Delete { connection, delivery })
             }
             TaskId::ReadAddress(relay) => Ok(Task::ReadLink(self.known(relay)?.address.clone())),
-            TaskId::Invite(relay) => self.open(self.known(relay)?),
+            TaskId::Invite(relay) => self.open_connection(self.known(relay)?),
             TaskId::ReadRelayLink(relay) => {
                 let answer = answer(self.known(relay)?).ok_or(OwnerError::Task)?;
                 Ok(Task::ReadLink(answer.relay_link.link().clone()))
@@ -78,7 +80,7 @@ impl GroupOwner {
         self.relay(relay).ok_or(OwnerError::Task)
     }
 
-    fn open(&self, record: &RelayRecord) -> Result<Task, OwnerError> {
+    fn open_connection(&self, record: &RelayRecord) -> Result<Task, OwnerError> {
         let address = to_ask(record).and_then(|new| new.address.as_ref()).ok_or(OwnerError::Task)?;
         let persona = self.persona.as_ref().ok_or(OwnerError::NoPersona)?;
         Ok(Task::Open {

@@ -84,8 +84,14 @@ impl GroupOwner {
         if !self.is_forgettable(record) {
             return Err(OwnerError::Prohibited("forget", record.status()));
         }
-        self.relays.retain(|record| record.id != *relay);
+        self.drop_record(relay);
         Ok(())
+    }
+
+    /// Nothing is remembered of a relay, not even how well it delivered.
+    pub(super) fn drop_record(&mut self, relay: &MemberId) {
+        self.relays.retain(|record| record.id != *relay);
+        self.view.forget_relay(relay);
     }
 
     /// Whether nothing depends on the record any more.
@@ -144,6 +150,8 @@ impl GroupOwner {
         let Some(ended) = record.stage.ended(reason.into(), parting) else { return };
         record.enter(ended, env.now, events);
         record.owed.clear();
+        self.view.part_relay(relay);
+        let Ok(record) = self.record_mut(relay) else { return };
         if parting == Parting::Done {
             record.part();
         }

@@ -6,7 +6,7 @@ use super::status::Status;
 use crate::extension::Extension;
 use crate::identity::MemberId;
 use crate::limits::TooLong;
-use crate::membership::MemberError;
+use crate::membership::{MemberError, RecordError};
 use crate::profile::ProfileFault;
 use crate::step::link_create::LinkCreateError;
 
@@ -52,6 +52,9 @@ pub enum OwnerError {
     /// What is to be said to the group cannot be said.
     #[error(transparent)]
     Speech(#[from] MemberError),
+    /// What is kept of messages and members cannot be read.
+    #[error(transparent)]
+    Records(#[from] RecordError),
     /// It does not fit.
     #[error(transparent)]
     TooLong(#[from] TooLong),

@@ -1,12 +1,13 @@
-//! What an owner is told about its relays.
+//! What an owner is told: about its relays, and by its members.
 
 use super::status::{ActiveStage, Status};
 use crate::event::RelayCapabilities;
 use crate::identity::MemberId;
+use crate::membership;
 use crate::message_id::MessageId;
 
 /// Something that happened. Whatever must be done about it, a task does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A relay came to another status.
     Status {
@@ -52,6 +53,9 @@ pub enum Event {
         /// What it says.
         error: String,
     },
+    /// Somebody said something in the group, or relays delivered it in a way that is worth knowing: what members are told
+    /// as well.
+    Group(Box<membership::Event>),
     /// A message to the group is on its way to a relay, and will get there.
     Sent {
         /// Which relay.
@@ -69,4 +73,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+impl From<membership::Event> for Event {
+    fn from(event: membership::Event) -> Self {
+        match event {
+            membership::Event::Dropped { relay, reason } => Event::Dropped { relay, reason },
+            event => Event::Group(event.into()),
+        }
+    }
 }

@@ -136,10 +136,11 @@ impl GroupOwner {
         let (Stage::Invited(invited), Some(answer)) = (&record.stage, answer(record)) else { return };
         match admit(answer, data, group, relay) {
             Ok(admitted) => {
-                let profile = admitted.relay.profile.clone();
+                let (profile, key) = (admitted.relay.profile.clone(), admitted.relay.key);
                 let accepted = invited.accepted(admitted);
                 record.profile = Some(profile);
                 record.enter(accepted, env.now, events);
+                self.view.add_relay(relay, key);
             }
             Err(fault) => {
                 self.end(relay, RejectedReason::RelayLink(shown(&fault.to_string())), Parting::Done, env, events);

@@ -7,6 +7,7 @@ use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
 use super::admission::{AdmittedRelay, Answer, RelayLink};
+use super::headcount::Headcount;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
@@ -14,11 +15,13 @@ use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, Ne
 use super::status::{InactiveReason, RejectedReason, Status};
 use super::{GroupOwner, MAX_RELAYS};
 use crate::document::{
-    ConnectionRecords, DiscardedDocument, HandshakeDocument, Inconsistent, OwedDocument, PartingDocument,
-    PersonaDocument, ReasonCode, RelayRecordDocument, ServerPassword, require,
+    AwaitedByOwnerDocument, ConnectionRecords, DiscardedDocument, HandshakeDocument, HeadcountDocument, Inconsistent,
+    OwedDocument, PartingDocument, PersonaDocument, ReasonCode, RelayIdDocument, RelayRecordDocument, ServerPassword,
+    require,
 };
-use crate::event::{RejectionReason, RelayCapabilities, RelayCommand};
+use crate::event::{RejectionReason, RelayCapabilities, RelayCommand, RosterRequest};
 use crate::extension::Extension;
+use crate::membership::{Health, Source, View, Waiting, moment, seconds};
 use crate::roster::Roster;
 use crate::step::link_create::GroupLink;
 use crate::step::link_verify::VerifiedRelay;
@@ -29,6 +32,7 @@ const PROFILE: &str = "x.grp.info";
 const NEW_RELAY: &str = "x.grp.relay.new";
 const REMOVED: &str = "x.grp.mem.del";
 const CONTROL: &str = "x.grp.relay.ctl";
+const ROSTER_REQUEST: &str = "x.grp.roster.request";
 const CONTENT: &str = "x.msg";
 
 /// What a document holds of an owner beside the link.
@@ -38,6 +42,8 @@ pub(crate) struct Kept {
     pub(crate) persona: Option<PersonaDocument>,
     pub(crate) roster: Roster,
     pub(crate) relays: Vec<RelayRecordDocument>,
+    pub(crate) awaited: Vec<AwaitedByOwnerDocument>,
+    pub(crate) headcount: Option<HeadcountDocument>,
     pub(crate) connections: ConnectionRecords,
 }
 
@@ -47,8 +53,10 @@ impl From<&GroupOwner> for Kept {
             confirmed: (!owner.is_written()).then_some(owner.confirmed),
             untold_profile: owner.untold_profile,
             persona: owner.persona.as_ref().map(PersonaDocument::from),
-            roster: owner.roster.clone(),
-            relays: owner.relays.iter().map(RelayRecordDocument::from).collect(),
+            roster: owner.roster().clone(),
+            relays: owner.relays.iter().map(|record| relay_document(record, &owner.view)).collect(),
+            awaited: owner.view.awaited.0.iter().map(AwaitedByOwnerDocument::from).collect(),
+            headcount: headcount_document(owner),
             connections: owner.connections.clone(),
         }
     }
@@ -57,6 +65,8 @@ impl From<&GroupOwner> for Kept {
 impl Kept {
     pub(crate) fn restore(self, link: GroupLink) -> Result<GroupOwner, Inconsistent> {
         let version = link.group().written().version;
+        let heard = self.relays.iter().map(|document| (document.health.clone(), document.transfer.clone()));
+        let heard: Vec<_> = heard.collect();
         let relays: Result<Vec<RelayRecord>, _> = self.relays.into_iter().map(RelayRecord::try_from).collect();
         let relays = relays?;
         let distinct = relays
@@ -70,9 +80,22 @@ impl Kept {
         require(persona.is_some() || live == 0, "persona", "missing in a group with relays")?;
         let confirmed = self.confirmed.unwrap_or(version);
         require(confirmed <= version, "link_data.confirmed", "more than link_data.version")?;
-        let roster = self.roster;
+        let mut owner = GroupOwner::from(link);
+        owner.view.roster = self.roster;
+        for (record, (health, transfer)) in relays.iter().zip(heard) {
+            let since = record.active_since().map(moment);
+            let source = Source { health: health.unwrap_or_default(), transfer, since };
+            let key = record.key().filter(|_| !record.status().is_final());
+            owner.view.restore_relay(&record.id, key, source);
+        }
+        for waiting in self.awaited {
+            owner.view.awaited.wait(waiting.into());
+        }
+        if let Some(headcount) = self.headcount {
+            owner.headcount = headcount.into();
+        }
         let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, roster, relays, untold_profile, connections, ..GroupOwner::from(link) })
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, ..owner })
     }
 }
 
@@ -100,6 +123,44 @@ impl TryFrom<PersonaDocument> for Persona {
 impl From<&BasicAuth> for ServerPassword {
     fn from(password: &BasicAuth) -> Self {
         ServerPassword::new(password.expose())
+    }
+}
+
+/// A relay, and what is known of how it delivers.
+fn relay_document(record: &RelayRecord, view: &View) -> RelayRecordDocument {
+    let source = view.sources.get(&record.id).cloned().unwrap_or_default();
+    let health = Some(source.health).filter(|health| *health != Health::default());
+    RelayRecordDocument { health, transfer: source.transfer, ..RelayRecordDocument::from(record) }
+}
+
+/// Nothing if nobody has counted.
+fn headcount_document(owner: &GroupOwner) -> Option<HeadcountDocument> {
+    let Headcount { unheard, present, published, published_at } = owner.headcount;
+    let counted = owner.headcount != Headcount::of(owner.link.group().contents().member_count);
+    counted.then(|| HeadcountDocument { unheard, present, published, published_at: published_at.map(seconds) })
+}
+
+impl From<HeadcountDocument> for Headcount {
+    fn from(document: HeadcountDocument) -> Self {
+        let HeadcountDocument { unheard, present, published, published_at } = document;
+        Headcount { unheard, present, published, published_at: published_at.map(moment) }
+    }
+}
+
+impl From<&Waiting> for AwaitedByOwnerDocument {
+    fn from(waiting: &Waiting) -> Self {
+        AwaitedByOwnerDocument {
+            message_id: waiting.message.clone(),
+            first_at: seconds(waiting.since),
+            relays: waiting.relays.iter().cloned().map(RelayIdDocument).collect(),
+        }
+    }
+}
+
+impl From<AwaitedByOwnerDocument> for Waiting {
+    fn from(document: AwaitedByOwnerDocument) -> Self {
+        let relays = document.relays.into_iter().map(|RelayIdDocument(relay)| relay).collect();
+        Waiting { message: document.message_id, since: moment(document.first_at), relays }
     }
 }
 
@@ -148,6 +209,9 @@ impl From<&RelayRecord> for RelayRecordDocument {
             },
             to_delete: record.discarded.iter().map(DiscardedDocument::from).collect(),
             history: record.history.clone(),
+            health: None,
+            transfer: None,
+            asked_roster: record.asked_roster,
         }
     }
 }
@@ -169,6 +233,7 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
             discarded: discarded?,
             problem: document.problem,
             accepting: document.accepting,
+            asked_roster: document.asked_roster,
             history: document.history,
         };
         let named = record.connection().as_str() == document.connection;
@@ -325,16 +390,24 @@ impl From<HandshakeDocument> for Handshake {
 
 impl From<&Owed> for OwedDocument {
     fn from(owed: &Owed) -> Self {
-        let (event, about, command, body) = match &owed.say {
-            Say::Roster => (ROSTER, None, None, None),
-            Say::Profile => (PROFILE, None, None, None),
-            Say::Mark(body) => (PROFILE, None, None, Some(body.clone())),
-            Say::NewRelay(relay) => (NEW_RELAY, Some(relay), None, None),
-            Say::Removed(relay) => (REMOVED, Some(relay), None, None),
-            Say::Control(command) => (CONTROL, None, Some(command.name().to_owned()), None),
-            Say::Content(body) => (CONTENT, None, None, Some(body.clone())),
+        let of = |event: &str| OwedDocument {
+            message_id: owed.id.clone(),
+            event: event.to_owned(),
+            about: None,
+            command: None,
+            body: None,
+            version: None,
         };
-        OwedDocument { message_id: owed.id.clone(), event: event.to_owned(), about: about.cloned(), command, body }
+        match &owed.say {
+            Say::Roster => of(ROSTER),
+            Say::Profile => of(PROFILE),
+            Say::Mark(body) => OwedDocument { body: Some(body.clone()), ..of(PROFILE) },
+            Say::NewRelay(relay) => OwedDocument { about: Some(relay.clone()), ..of(NEW_RELAY) },
+            Say::Removed(relay) => OwedDocument { about: Some(relay.clone()), ..of(REMOVED) },
+            Say::Control(command) => OwedDocument { command: Some(command.name().to_owned()), ..of(CONTROL) },
+            Say::RosterRequest(request) => OwedDocument { version: request.version, ..of(ROSTER_REQUEST) },
+            Say::Content(body) => OwedDocument { body: Some(body.clone()), ..of(CONTENT) },
+        }
     }
 }
 
@@ -349,6 +422,7 @@ impl TryFrom<OwedDocument> for Owed {
             (NEW_RELAY, Some(relay), None, None) => Say::NewRelay(relay),
             (REMOVED, Some(relay), None, None) => Say::Removed(relay),
             (CONTROL, None, Some(command), None) => Say::Control(RelayCommand::from(command)),
+            (ROSTER_REQUEST, None, None, None) => Say::RosterRequest(RosterRequest { version: document.version }),
             (CONTENT, None, None, Some(body)) => Say::Content(body),
             _ => return Err(Inconsistent::new("relay_records.to_say", "nothing that is said to relays")),
         };

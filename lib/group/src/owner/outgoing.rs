@@ -6,7 +6,7 @@
 use super::GroupOwner;
 use crate::body::single;
 use crate::element::Element;
-use crate::event::{Event, GroupInfo, MemberRemoval, RelayCommand, RelayControl, RelayNew};
+use crate::event::{Event, GroupInfo, MemberRemoval, RelayCommand, RelayControl, RelayNew, RosterRequest};
 use crate::identity::{MemberId, MemberKey};
 use crate::limits::TooLong;
 use crate::message::Message;
@@ -35,6 +35,8 @@ pub(super) enum Say {
     Removed(MemberId),
     /// Extension `susp1`.
     Control(RelayCommand),
+    /// Another owner changed the roster, and not everything about it has come.
+    RosterRequest(RosterRequest),
     /// A message to the group, in the very bytes that all relays get.
     Content(Vec<u8>),
 }
@@ -42,10 +44,14 @@ pub(super) enum Say {
 impl Say {
     /// Whether saying `later` as well makes this pointless.
     fn is_covered_by(&self, later: &Say) -> bool {
-        matches!(
+        let latest = matches!(
             (self, later),
-            (Say::Roster, Say::Roster) | (Say::Profile, Say::Profile) | (Say::Mark(_), Say::Mark(_))
-        ) || self == later
+            (Say::Roster, Say::Roster)
+                | (Say::Profile, Say::Profile)
+                | (Say::Mark(_), Say::Mark(_))
+                | (Say::RosterRequest(_), Say::RosterRequest(_))
+        );
+        latest || self == later
     }
 }
 
@@ -75,13 +81,17 @@ impl GroupOwner {
                 let removal = MemberRemoval { member_id: id.clone(), messages: None, roster_version: None };
                 message(Event::GroupMemberDelete(removal))
             }
+            Say::RosterRequest(request) => {
+                let message = Message::unnamed(Event::GroupRosterRequest(request.clone()));
+                vec![Element::from(message)]
+            }
             Say::Control(command) => message(Event::GroupRelayControl(RelayControl { command: command.clone() })),
         };
         elements.into_iter().map(single).collect()
     }
 
     fn roster_elements(&self, id: &MessageId) -> Vec<Element> {
-        let blob = self.roster.to_blob();
+        let blob = self.roster().to_blob();
         let header = self.signed(id, Event::GroupRoster(blob.header(self.roster_version())));
         std::iter::once(header).chain(blob.chunks(id).into_iter().map(Element::Chunk)).collect()
     }

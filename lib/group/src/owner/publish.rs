@@ -36,9 +36,10 @@ impl GroupOwner {
         self.update(contents.clone(), env)
             .or_else(|_| self.update(GroupContents { relays: listed, ..contents }, env))?;
         if !self.fits(Say::Profile, MessageId::random(env.random)) {
-            self.link = group_before;
+            self.set_link(group_before);
             return Err(OwnerError::ProfileTooLong);
         }
+        self.headcount.set(member_count);
         if self.link.group().contents().profile != before {
             self.untold_profile = Some(self.link.group().written().version);
         }
@@ -93,6 +94,7 @@ impl GroupOwner {
             match (record.stage.listed(), &record.stage) {
                 (Some(active), _) if is_listed => {
                     record.enter(active, env.now, events);
+                    self.view.relay_connected(&record.id, env.now);
                     new.push(record.id.clone());
                 }
                 (_, Stage::Active(_)) if !is_listed => gone.push(record.id.clone()),
@@ -111,7 +113,7 @@ impl GroupOwner {
     /// Tells the relay that it is listed, if it wants to know, and the other relays, if there is somebody to pass it on
     /// to.
     fn announce(&mut self, new: &MemberId, env: &mut Env<'_>) {
-        let has_members = self.link.group().contents().member_count > 1;
+        let has_members = self.has_members();
         let (info, news) = (MessageId::random(env.random), MessageId::random(env.random));
         let can_say_profile = self.fits(Say::Profile, info.clone());
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {

@@ -9,17 +9,22 @@ use super::record::RelayRecord;
 use super::stage::{Handshake, Invited, Parting, Stage};
 use super::status::{ActiveStage, InactiveReason, RejectedReason};
 use super::{ConnectionName, Event, GroupOwner, OwnerError};
-use crate::body::Batch;
-use crate::element::{AuthoredMessage, Element};
-use crate::event::{Event as ChatEvent, RelayCapabilities, RosterAcknowledgement, Signing};
+use crate::event::{Event as ChatEvent, RelayCapabilities, RosterAcknowledgement, RosterRequest};
 use crate::extension::Extension;
-use crate::identity::{MemberId, RelayPublicKey};
-use crate::keys::{Asserted, Author, LinkKeys};
-use crate::member::Role;
+use crate::identity::MemberId;
+use crate::membership::{self, Change, Demand, GoneReason, Overheard, Records};
 use crate::message_id::MessageId;
-use crate::roster::Roster;
 use crate::text::shown;
-use crate::verification::Recipient;
+use crate::verification::AcceptedMessage;
+
+/// What came of a body.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// What is told.
+    pub events: Vec<Event>,
+    /// Records to be written. They must be durable before the body is acknowledged.
+    pub changes: Vec<Change>,
+}
 
 impl GroupOwner {
     /// A relay took up our connection and said this. The first answer counts: what comes again after a restart changes
@@ -93,49 +98,74 @@ impl GroupOwner {
         Ok(events)
     }
 
-    /// A message came through a connection. What it says about relays is done here; content, and what it says about
-    /// members, is somebody else's.
+    /// A message came through a connection: what a relay says about itself, tells of members, or forwards. If records cannot
+    /// be read, nothing has changed.
     pub fn received(
         &mut self,
         connection: &ConnectionName,
         body: &[u8],
+        records: &dyn Records,
         env: &mut Env<'_>,
-    ) -> Result<Vec<Event>, OwnerError> {
+    ) -> Result<Received, OwnerError> {
         let relay = self.relay_of(connection)?;
         let mut events = Vec::new();
         let record = self.record_mut(&relay)?;
         if !record.is_connected() {
             record.drop_what_came("a message before the handshake, or after the end", &mut events);
-            return Ok(events);
+            return Ok(Received { events, changes: Vec::new() });
         }
-        match Batch::parse(body) {
-            Err(error) => record.drop_what_came(&error.to_string(), &mut events),
-            Ok(batch) => {
-                for element in batch {
-                    match element {
-                        Ok(Element::Message(message)) => self.heard(&relay, message, env, &mut events),
-                        Ok(Element::Forward(_) | Element::Chunk(_)) => {}
-                        Err(error) => self.record_mut(&relay)?.drop_what_came(&error.to_string(), &mut events),
-                    }
-                }
-            }
+        let Overheard { events: heard, demands, posts, changes, versions, present } =
+            self.view.overhear(&relay, body, records, env.now)?;
+        events.extend(heard.into_iter().map(Event::from));
+        let record = self.record_mut(&relay)?;
+        let took_rosters = record.takes_rosters();
+        versions.into_iter().for_each(|versions| record.set_versions(versions));
+        for demand in demands {
+            self.meet(demand, &relay, env, &mut events);
         }
+        if !took_rosters {
+            self.owe_first_roster(&relay, env);
+        }
+        self.count_heard(posts);
+        present.into_iter().for_each(|present| self.headcount.heard(present));
         self.settle(env, &mut events);
-        Ok(events)
+        self.publish_headcount(env, &mut events);
+        Ok(Received { events, changes })
     }
 
-    /// A relay says something itself.
-    fn heard(&mut self, relay: &MemberId, message: AuthoredMessage, env: &mut Env<'_>, events: &mut Vec<Event>) {
-        let recipient = Recipient { group: self.link.group().group_id(), role: Role::Owner };
+    fn meet(&mut self, demand: Demand, from: &MemberId, env: &mut Env<'_>, events: &mut Vec<Event>) {
+        match demand {
+            Demand::Consider(message) => self.consider(from, &message, env, events),
+            Demand::Part(relay, GoneReason::Left) => self.end(&relay, InactiveReason::Left, Parting::Done, env, events),
+            // Another owner has told it.
+            Demand::Part(relay, _) => self.end(&relay, InactiveReason::Removed, Parting::Done, env, events),
+            Demand::RequestRoster(request) => self.request_roster(from, request, env),
+            Demand::End(why) => events.push(membership::Event::Ended(why).into()),
+            // Owners have one connection with each relay.
+            Demand::Pair => {}
+            // Only another owner can be the author of what says so, and whoever writes the link reads it before.
+            Demand::ReadGroupLink => {}
+        }
+    }
+
+    /// Asks a relay for what is missing of the roster, once for each gap.
+    fn request_roster(&mut self, relay: &MemberId, request: RosterRequest, env: &mut Env<'_>) {
+        let newest = self.roster().version().map(|version| version.number());
+        let id = MessageId::random(env.random);
+        let Ok(record) = self.record_mut(relay) else { return };
+        if record.takes_rosters() && record.asked_roster != newest && record.is_connected() {
+            record.asked_roster = newest;
+            owe(&mut record.owed, id, Say::RosterRequest(request));
+        }
+    }
+
+    /// A relay says something about itself.
+    fn consider(&mut self, relay: &MemberId, message: &AcceptedMessage, env: &mut Env<'_>, events: &mut Vec<Event>) {
         let roster = self.roster_version();
         let Ok(record) = self.record_mut(relay) else { return };
-        let Some(key) = record.key().filter(|_| record.is_connected()) else { return };
-        let message = match message.verify(&author(relay, key), &recipient) {
-            Ok(message) => message,
-            Err(refusal) => return record.drop_what_came(&refusal.to_string(), events),
-        };
-        let requires = record.stage.relay().is_some_and(|relay| relay.answer.takes_rosters());
-        record.set_versions(message.message().versions);
+        if !record.is_connected() {
+            return;
+        }
         match message.event() {
             ChatEvent::GroupRosterAcknowledgement(acknowledgement) => {
                 let is_current = acknowledgement.version == roster;
@@ -147,14 +177,9 @@ impl GroupOwner {
                 record.accepting = Some(state.accepting);
                 events.push(Event::Accepting { relay: relay.clone(), accepting: state.accepting });
             }
-            ChatEvent::GroupLeave => self.end(relay, InactiveReason::Left, Parting::Done, env, events),
             ChatEvent::GroupRelayState(_) => record.drop_what_came("a state that nobody can ask for", events),
-            // Relays tell of members and of themselves; that is somebody else's.
-            other if other.signing() != Signing::Required || matches!(other, ChatEvent::Info(_)) => {}
-            other => record.drop_what_came(&format!("{} is not for relays to say", other.name()), events),
-        }
-        if !requires {
-            self.owe_first_roster(relay, env);
+            // The rest stands in its relay link as well.
+            _ => {}
         }
     }
 
@@ -162,7 +187,7 @@ impl GroupOwner {
     fn owe_first_roster(&mut self, relay: &MemberId, env: &mut Env<'_>) {
         let id = MessageId::random(env.random);
         let Ok(record) = self.record_mut(relay) else { return };
-        if record.is_connected() && record.stage.relay().is_some_and(|relay| relay.answer.takes_rosters()) {
+        if record.is_connected() && record.takes_rosters() {
             owe(&mut record.owed, id, Say::Roster);
         }
     }
@@ -198,11 +223,6 @@ impl GroupOwner {
     }
 }
 
-/// A relay speaks for itself only, with the key of its relay link.
-fn author(relay: &MemberId, key: RelayPublicKey) -> Author {
-    LinkKeys::new([], [(relay.clone(), key)]).author(relay, &Roster::default(), Asserted::default())
-}
-
 impl RelayRecord {
     fn drop_what_came(&self, reason: &str, events: &mut Vec<Event>) {
         events.push(Event::Dropped { relay: self.id.clone(), reason: shown(reason) });
@@ -212,6 +232,11 @@ impl RelayRecord {
         if let Some(relay) = self.stage.relay_mut() {
             relay.answer.versions = versions;
         }
+    }
+
+    /// Whether the relay has let us know that it takes rosters.
+    pub(super) fn takes_rosters(&self) -> bool {
+        self.stage.relay().is_some_and(|relay| relay.answer.takes_rosters())
     }
 
     /// Whether the relay announced an extension.

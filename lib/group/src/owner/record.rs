@@ -75,6 +75,8 @@ pub struct RelayRecord {
     pub(super) discarded: Vec<(ConnectionName, Delivery)>,
     pub(super) problem: Option<String>,
     pub(super) accepting: Option<bool>,
+    /// The version of the roster up to which the relay was asked for what is missing.
+    pub(super) asked_roster: Option<i64>,
     pub(super) history: Vec<StatusChange>,
 }
 

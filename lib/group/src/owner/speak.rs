@@ -4,14 +4,9 @@ use agent::time::Env;
 
 use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
-use crate::identity::{MemberId, MemberKey};
-use crate::member::Role;
-use crate::membership::{
-    Change, Composed, KnownGroup, Me, MemberError, Records, Speech, View, Voice, compose_with, seconds,
-};
+use crate::identity::MemberId;
+use crate::membership::{Change, Composed, MemberError, Records, Speech, Voice, compose_with, seconds};
 use crate::message_id::MessageId;
-use crate::profile::GroupType;
-use crate::step::link_verify::VerifiedOwner;
 use crate::transcript::Post;
 
 /// How many things may wait for one relay.
@@ -42,11 +37,10 @@ impl GroupOwner {
         if self.relays.iter().any(is_full) {
             return Err(MemberError::TooManyUnsent(MAX_OWED).into());
         }
-        let view = self.view(env);
-        let (composed, changes) = compose_with(&view, speech, records, env)?;
-        for said in composed.iter().filter_map(|composed| view.as_others_hear(&composed.body)) {
-            Post::of(&said, seconds(env.now)).into_iter().for_each(|post| self.ledger_mut().said(post));
-        }
+        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
+        let heard = composed.iter().filter_map(|composed| self.view.as_others_hear(&composed.body));
+        let posts: Vec<Post> = heard.filter_map(|heard| Post::of(&heard, seconds(env.now))).collect();
+        posts.into_iter().for_each(|post| self.ledger_mut().said(post));
         for record in self.relays.iter_mut().filter(|record| record.is_connected()) {
             for Composed { id, body } in &composed {
                 owe(&mut record.owed, id.clone(), Say::Content(body.clone()));
@@ -55,22 +49,5 @@ impl GroupOwner {
         let messages = composed.into_iter().map(|composed| composed.id).collect();
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })
-    }
-
-    /// The group as its owner sees it when it speaks.
-    fn view(&self, env: &Env<'_>) -> View {
-        let group = self.link.group();
-        let (owner, profile) = (&group.owner, group.contents().profile.clone());
-        let me = Me { id: owner.owner_id.clone(), key: MemberKey::from(&owner.owner_key), role: Role::Owner };
-        let group_type = profile.public_group.as_ref().map(|public_group| public_group.group_type.clone());
-        let known = KnownGroup {
-            link: group.short_link().clone(),
-            group_id: group.group_id(),
-            group_type: group_type.unwrap_or(GroupType::Channel),
-            owners: vec![VerifiedOwner { id: owner.owner_id.clone(), key: owner.owner_key.public() }],
-            profile,
-            member_count: Some(group.contents().member_count),
-        };
-        View::of_owner(me, known, self.roster.clone(), env.now)
     }
 }

@@ -14,7 +14,7 @@ use crate::membership::seconds;
 use crate::message_id::MessageId;
 use crate::step::link_create::GroupContents;
 use crate::text::shown;
-use crate::transcript::{Ledger, Mark, Setting, Transcript};
+use crate::transcript::{Ledger, Mark, Post, Setting, Transcript};
 
 /// How many posts a mark in the link names, and how many if that is too much.
 const POSTS_IN_LINK: [usize; 7] = [64, 48, 32, 16, 8, 4, 0];
@@ -55,7 +55,7 @@ impl GroupOwner {
         let mut transcript = contents.transcript.clone();
         transcript.replace(mark);
         if let Err(error) = self.update(GroupContents { transcript, ..contents }, env) {
-            self.link = before;
+            self.set_link(before);
             events.push(Event::LinkNotWritten { reason: shown(&error.to_string()) });
         }
         events
@@ -71,7 +71,7 @@ impl GroupOwner {
             let transcript = contents.transcript.shortened(posts);
             match self.link.clone().update(GroupContents { transcript, ..contents.clone() }, env.random) {
                 Ok(link) => {
-                    self.link = link;
+                    self.set_link(link);
                     return Ok(());
                 }
                 Err(error) => outcome = Err(error.into()),
@@ -109,6 +109,12 @@ impl GroupOwner {
             let body: Result<Vec<u8>, TooLong> = single(self.signed(id, ChatEvent::GroupInfo(info.into())));
             body.ok()
         })
+    }
+
+    /// Every relay delivered these posts alike.
+    pub(super) fn count_heard(&mut self, posts: Vec<Post>) {
+        self.ledger_mut().listens();
+        posts.into_iter().for_each(|post| self.ledger_mut().heard(post));
     }
 
     /// A message of the owner is on its way to a relay.

@@ -226,31 +226,35 @@ impl Ledger {
 
 /// A ledger in a document.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Kept {
-    #[serde(default)]
     setting: Setting,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     hears: bool,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     number: u64,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     marked_at: i64,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     marked: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     told: Option<(u64, i64)>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     total: u64,
-    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     chain: Option<Chain>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     authors: Vec<KeptAuthor>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     others: Others,
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
     recent: VecDeque<KeptPost>,
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pending: VecDeque<KeptPost>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -263,7 +267,7 @@ struct KeptAuthor {
 
 /// A post in a document.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct KeptPost {
+struct KeptPost {
     #[serde(with = "unpadded")]
     id: MessageId,
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]

@@ -60,6 +60,7 @@ fn handshakes() -> Vec<Line> {
         ("x.grp.link.reject", json!({"groupLinkRejection": {"reason": "x"}}), Signing::Never, false),
         ("x.info", json!({"profile": profile(), "memberKey": KEY}), Signing::Required, true),
         ("x.grp.link.mem", json!({"profile": profile()}), Signing::Optional, false),
+        ("x.grp.relay.pair", json!({}), Signing::Never, false),
         ("x.grp.relay.ready", json!({}), Signing::Never, false),
         ("x.grp.relay.ctl", json!({"cmd": "suspend"}), Signing::Required, false),
         ("x.grp.relay.state", json!({"accepting": true}), Signing::Never, false),

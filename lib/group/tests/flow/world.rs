@@ -10,6 +10,7 @@ use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use agent::time::{Env, Time};
 use crypto::SeededRandom;
 use crypto::sign::Ed25519PrivateKey;
+use group::membership::{RecordError, RecordKey, Records};
 use group::owner::{self, GroupOwner};
 use group::profile::{GroupProfile, GroupType};
 use group::relay::{self, Relay, RelayIdentity, RelaySettings};
@@ -41,8 +42,19 @@ enum Letter {
     ToOwner(owner::ConnectionName, Vec<u8>),
 }
 
+/// What the owner keeps of messages and members.
+#[derive(Clone, Default)]
+struct Memory(BTreeMap<RecordKey, Vec<u8>>);
+
+impl Records for Memory {
+    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) owner: GroupOwner,
+    records: Memory,
     pub(crate) relays: Vec<Relay>,
     pub(crate) now: Time,
     addresses: Vec<ContactShortLink>,
@@ -89,6 +101,7 @@ impl World {
         let link = prepared.confirm(&created, 1_700_000_000).unwrap();
         let mut world = World {
             owner: GroupOwner::from(link),
+            records: Memory::default(),
             relays: Vec::new(),
             now: Time::from_millis(1_700_000_000_000),
             addresses: Vec::new(),
@@ -304,7 +317,14 @@ impl World {
                 self.on_relay(relay, |machine, env| machine.received(&at_relay, 1_700_000_000, &body, env));
             }
             Letter::ToOwner(owner, body) => {
-                self.on_owner(|machine, env| machine.received(&owner, &body, env).unwrap_or_default());
+                let records = self.records.clone();
+                let mut changes = Vec::new();
+                self.on_owner(|machine, env| {
+                    let received = machine.received(&owner, &body, &records, env).unwrap_or_default();
+                    changes = received.changes;
+                    received.events
+                });
+                self.records.0.extend(changes.into_iter().map(|change| (change.key, change.value)));
             }
         }
         true

@@ -274,6 +274,45 @@ fn chat_58_a_second_connection_is_opened_only_to_relays_that_offer_it() {
 }
 
 #[test]
+fn the_second_connection_waits_until_the_relay_has_said_everything_through_the_first() {
+    let relay = Relay::paired(1);
+    let mut desk = Desk::new(&[&relay]);
+    desk.run();
+    let info = desk.admission(&relay);
+    desk.answer(&relay, Line::Main, &info);
+    desk.run();
+    desk.connect(&relay, Line::Main);
+    desk.run();
+    // The word may come before the answer, and both before a restart.
+    desk.receive(&relay, &relay.says(ChatEvent::GroupRelayPair));
+    desk.restart();
+    desk.run();
+    let content = desk.connection(&relay, Line::Content);
+    let allowed = |desk: &Desk| desk.out.iter().any(|out| matches!(out, Out::Allowed(name, _) if *name == content));
+    assert!(!allowed(&desk), "the relay has not answered");
+    desk.answer(&relay, Line::Content, &info);
+    desk.run();
+    assert!(allowed(&desk));
+
+    let mut desk = Desk::new(&[&relay]);
+    desk.run();
+    for line in [Line::Main, Line::Content] {
+        desk.answer(&relay, line, &desk.admission(&relay));
+        desk.run();
+        if line == Line::Main {
+            desk.connect(&relay, line);
+            desk.run();
+        }
+    }
+    desk.restart();
+    desk.run();
+    assert!(!allowed(&desk), "messages may still be on their way through the first connection");
+    desk.receive(&relay, &relay.says(ChatEvent::GroupRelayPair));
+    desk.run();
+    assert!(allowed(&desk));
+}
+
+#[test]
 fn messages_are_heard_through_both_connections_with_a_relay() {
     let relay = Relay::paired(1);
     let mut desk = Desk::connected(&[&relay]);

@@ -60,6 +60,27 @@ fn said(desk: &Desk, relay: &Relay, line: Line) -> Vec<AuthoredMessage> {
 }
 
 #[test]
+fn what_follows_a_message_does_not_overtake_it_through_the_second_connection() {
+    let relay = Relay::paired(1);
+    let mut desk = Desk::new(&[&relay]);
+    desk.run();
+    let info = desk.admission(&relay);
+    desk.answer(&relay, Line::Main, &info);
+    desk.run();
+    desk.connect(&relay, Line::Main);
+    desk.run();
+    let to_moderators = Speech { scope: Some(desk.member.id().clone()), ..text("early") };
+    say(&mut desk, &to_moderators).unwrap();
+    desk.admit(&relay);
+    assert!(desk.member.relay(desk.number(&relay)).unwrap().has_content_line());
+    desk.restart();
+    say(&mut desk, &Speech { what: text("late").what, ..to_moderators }).unwrap();
+    desk.run();
+    assert_eq!(said(&desk, &relay, Line::Main).len(), 2);
+    assert!(said(&desk, &relay, Line::Content).is_empty());
+}
+
+#[test]
 fn one_message_goes_to_every_relay_and_content_through_the_connection_for_content() {
     let (mut desk, one, two) = writer(Role::Member);
     let spoken = say(&mut desk, &text("hello")).unwrap();

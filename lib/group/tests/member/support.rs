@@ -342,7 +342,8 @@ impl Desk {
         let mut random = SeededRandom::new(&[seed; 32], "member");
         let persona = Persona::random(server("receive.example.org"), &mut random);
         let now = Time::from_millis(NOW);
-        let member = join(&owner, persona, &mut Env { now, random: &mut random }).unwrap();
+        let mut member = join(&owner, persona, &mut Env { now, random: &mut random }).unwrap();
+        member.go_on();
         let (memory, links) = (Memory::default(), HashMap::new());
         let mut desk = Desk { owner, member, memory, now, random, links, out: vec![], events: vec![] };
         desk.publish_group();
@@ -472,6 +473,10 @@ impl Desk {
         for line in [Line::Main, Line::Content] {
             self.answer(relay, line, &info);
             self.run();
+            if line == Line::Content {
+                self.receive(relay, &relay.says(ChatEvent::GroupRelayPair));
+                self.run();
+            }
             self.connect(relay, line);
             self.run();
             if relay.extensions.is_empty() {
@@ -529,6 +534,7 @@ impl Desk {
         let json = serde_json::to_string(&MemberDocument::from(&self.member)).unwrap();
         let document: MemberDocument = serde_json::from_str(&json).unwrap();
         self.member = Membership::try_from(document).unwrap();
+        self.member.go_on();
     }
 
     /// What was said through a connection.

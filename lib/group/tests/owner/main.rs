@@ -3,6 +3,7 @@
 
 mod challenge;
 mod documents;
+mod hearing;
 mod hostile;
 mod invitation;
 mod privacy;

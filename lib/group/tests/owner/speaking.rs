@@ -1,40 +1,23 @@
 //! What an owner says to the group, through all relays.
 
-use std::collections::BTreeMap;
-
 use group::body::Batch;
 use group::content::{Content, Mentions};
 use group::element::{AuthoredMessage, Element};
 use group::event::Event as ChatEvent;
 use group::identity::MemberId;
-use group::membership::{MemberError, RecordError, RecordKey, Records, Saying, Speech, SpeechFault, Voice};
-use group::owner::{Announced, Event, OwnerError};
+use group::membership::{MemberError, Saying, Speech, SpeechFault, Voice};
+use group::owner::{Event, OwnerError};
 
 use crate::support::{Desk, Out, Relay, reread};
 
-#[derive(Default)]
-struct Memory(BTreeMap<RecordKey, Vec<u8>>);
-
-impl Records for Memory {
-    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
-        Ok(self.0.get(key).cloned())
-    }
-}
-
-fn post(voice: Voice, signed: bool) -> Speech {
+pub(crate) fn post(voice: Voice, signed: bool) -> Speech {
     let content = Content::text("news");
     let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
     Speech { what, voice, signed, scope: None }
 }
 
-fn say(desk: &mut Desk, memory: &mut Memory, speech: &Speech) -> Result<Announced, OwnerError> {
-    let said = desk.with(|owner, env| owner.say(speech, memory, env))?;
-    memory.0.extend(said.changes.iter().map(|change| (change.key.clone(), change.value.clone())));
-    Ok(said)
-}
-
 /// Messages to the group that went to a relay.
-fn heard(desk: &Desk, relay: &MemberId) -> Vec<AuthoredMessage> {
+pub(crate) fn heard(desk: &Desk, relay: &MemberId) -> Vec<AuthoredMessage> {
     let connection = desk.connection(relay);
     let mut heard = Vec::new();
     for out in &desk.out {
@@ -57,7 +40,7 @@ fn heard(desk: &Desk, relay: &MemberId) -> Vec<AuthoredMessage> {
 fn a_post_goes_to_all_relays_and_waits_through_a_restart() {
     let mut desk = Desk::new();
     let relays = [desk.activate(Relay::new(1)), desk.activate(Relay::new(2))];
-    let said = say(&mut desk, &mut Memory::default(), &post(Voice::Oneself, true)).unwrap();
+    let said = desk.say(&post(Voice::Oneself, true)).unwrap();
     assert_eq!(said.relays, relays);
     assert!(!said.reveals_owner);
     desk.owner = reread(&desk.owner);
@@ -77,11 +60,10 @@ fn a_post_goes_to_all_relays_and_waits_through_a_restart() {
 fn speaking_as_the_group_hides_nothing_with_a_single_owner_and_is_refused_unless_it_is_wanted() {
     let mut desk = Desk::new();
     let relay = desk.activate(Relay::new(1));
-    let mut memory = Memory::default();
-    let refused = say(&mut desk, &mut memory, &post(Voice::Group, false)).unwrap_err();
+    let refused = desk.say(&post(Voice::Group, false)).unwrap_err();
     assert_eq!(refused, OwnerError::Speech(MemberError::Speech(SpeechFault::SingleOwner)));
-    let alone = say(&mut desk, &mut memory, &post(Voice::GroupAlone, false)).unwrap();
-    let signed = say(&mut desk, &mut memory, &post(Voice::GroupAlone, true)).unwrap();
+    let alone = desk.say(&post(Voice::GroupAlone, false)).unwrap();
+    let signed = desk.say(&post(Voice::GroupAlone, true)).unwrap();
     assert!(!alone.reveals_owner && signed.reveals_owner);
     desk.run();
     let heard = heard(&desk, &relay);
@@ -94,12 +76,11 @@ fn speaking_as_the_group_hides_nothing_with_a_single_owner_and_is_refused_unless
 fn posts_of_the_group_are_edited_and_deleted_as_the_group() {
     let mut desk = Desk::new();
     let relay = desk.activate(Relay::new(1));
-    let mut memory = Memory::default();
-    let message = say(&mut desk, &mut memory, &post(Voice::GroupAlone, false)).unwrap().messages.remove(0);
+    let message = desk.say(&post(Voice::GroupAlone, false)).unwrap().messages.remove(0);
     let edit =
         Saying::Edit { message: message.clone(), content: Content::text("better"), mentions: Mentions::default() };
     for what in [edit, Saying::Delete { message: message.clone() }] {
-        say(&mut desk, &mut memory, &Speech { what, ..post(Voice::Oneself, false) }).unwrap();
+        desk.say(&Speech { what, ..post(Voice::Oneself, false) }).unwrap();
     }
     desk.run();
     let heard = heard(&desk, &relay);
@@ -112,6 +93,6 @@ fn posts_of_the_group_are_edited_and_deleted_as_the_group() {
 fn without_a_relay_nobody_hears_anything() {
     let mut desk = Desk::new();
     desk.invite(Relay::new(1));
-    let outcome = say(&mut desk, &mut Memory::default(), &post(Voice::Oneself, false));
+    let outcome = desk.say(&post(Voice::Oneself, false));
     assert_eq!(outcome.unwrap_err(), OwnerError::Speech(MemberError::NotConnected));
 }

@@ -1,6 +1,6 @@
 //! An owner whose tasks are done at once or step by step, relays that answer anything, and servers that keep links.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use agent::connection::Delivery;
 use agent::link_data::{ContactData, LinkEntityId, Payload};
@@ -20,8 +20,11 @@ use group::event::{
 };
 use group::extension::Extension;
 use group::identity::{GroupId, MemberId, MemberKey, OwnerIdentity};
+use group::membership::{Change, RecordError, RecordKey, Records, Speech};
 use group::message::Message;
-use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Status, Task, TaskId, WriteLink};
+use group::owner::{
+    Announced, ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Status, Task, TaskId, WriteLink,
+};
 use group::profile::{GroupProfile, GroupType};
 use group::roster::RosterVersion;
 use group::signature::Signer;
@@ -210,9 +213,32 @@ pub(crate) enum Out {
     Deleted(ConnectionName, Delivery),
 }
 
+/// Records in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    pub(crate) records: BTreeMap<RecordKey, Vec<u8>>,
+    pub(crate) broken: bool,
+}
+
+impl Memory {
+    fn write(&mut self, changes: &[Change]) {
+        self.records.extend(changes.iter().map(|change| (change.key.clone(), change.value.clone())));
+    }
+}
+
+impl Records for Memory {
+    fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        if self.broken {
+            return Err(RecordError::Read("the disk is gone".to_owned()));
+        }
+        Ok(self.records.get(key).cloned())
+    }
+}
+
 /// An owner at work.
 pub(crate) struct Desk {
     pub(crate) owner: GroupOwner,
+    pub(crate) memory: Memory,
     pub(crate) now: Time,
     pub(crate) random: SeededRandom,
     pub(crate) links: HashMap<String, RetrievedLinkData>,
@@ -235,6 +261,7 @@ impl Desk {
         owner.introduce(Persona::random(server("receive.example.org"), &mut random)).unwrap();
         Desk {
             owner,
+            memory: Memory::default(),
             now: Time::from_millis(NOW),
             random,
             links: HashMap::new(),
@@ -338,12 +365,23 @@ impl Desk {
 
     pub(crate) fn receive(&mut self, id: &MemberId, body: &[u8]) {
         let connection = self.connection(id);
-        self.tell(|owner, env| owner.received(&connection, body, env));
+        let memory = self.memory.clone();
+        let received = self.with(|owner, env| owner.received(&connection, body, &memory, env)).unwrap();
+        self.memory.write(&received.changes);
+        self.events.extend(received.events);
     }
 
     pub(crate) fn fail(&mut self, id: &MemberId, reason: &str) {
         let connection = self.connection(id);
         self.tell(|owner, env| owner.connection_failed(&connection, reason, env));
+    }
+
+    /// Says something to the group, and remembers it.
+    pub(crate) fn say(&mut self, speech: &Speech) -> Result<Announced, OwnerError> {
+        let memory = self.memory.clone();
+        let said = self.with(|owner, env| owner.say(speech, &memory, env))?;
+        self.memory.write(&said.changes);
+        Ok(said)
     }
 
     /// Brings a relay to Accepted, with the connection made.

@@ -8,12 +8,14 @@ use group::document::{GroupDocument, GroupState};
 use group::element::Element;
 use group::event::Event as ChatEvent;
 use group::identity::MemberId;
+use group::member::Role;
 use group::membership::{RecordError, RecordKey, Records, Saying, Speech, Voice};
 use group::message_id::MessageId;
 use group::profile::GroupProfile;
 use group::step::link_verify::verify_group_link;
 use group::transcript::{Mark, Post, Setting, Strength, Transcript, Writer};
 
+use crate::hearing::{forwarded, forwarded_at, new_member, post as said, signed, two, unsigned};
 use crate::support::{Desk, NOW, Out, Relay, reread};
 
 #[derive(Default)]
@@ -194,4 +196,50 @@ fn a_mark_is_as_long_as_there_is_room_and_never_in_the_way_of_the_profile() {
         panic!("created")
     };
     assert_eq!(read.link().group().contents(), desk.owner.link().group().contents());
+}
+
+fn author(desk: &mut Desk, relays: &[Relay; 2], ids: &[MemberId; 2]) {
+    for (relay, id) in relays.iter().zip(ids) {
+        desk.receive(id, &relay.says(new_member("anna", Role::Author, None)));
+    }
+}
+
+#[test]
+fn what_others_say_counts_when_every_relay_has_delivered_it_alike() {
+    let (mut desk, relays, ids) = two();
+    author(&mut desk, &relays, &ids);
+    let alike = forwarded("anna", unsigned("alike", said("hello")));
+    desk.receive(&ids[0], &alike);
+    assert!(!desk.owner.ledger().has_unmarked(), "one relay may have forged it");
+    desk.restart();
+    desk.receive(&ids[1], &alike);
+    desk.receive(&ids[1], &alike);
+    desk.receive(&ids[0], &forwarded("anna", unsigned("different", said("one thing"))));
+    desk.receive(&ids[1], &forwarded("anna", unsigned("different", said("another"))));
+    desk.receive(&ids[0], &forwarded("anna", unsigned("different", said("another"))));
+    desk.receive(&ids[0], &forwarded("anna", signed(&desk, "anna", "withheld from the owner", said("hello"))));
+    mark(&mut desk);
+    desk.run();
+    let transcript = published(&desk);
+    let [made] = transcript.marks() else { panic!("{transcript:?}") };
+    assert!(made.hears);
+    let writer = Writer::Member(MemberId::from_bytes(b"anna").unwrap());
+    assert_eq!((made.total, made.authors[0].writer.clone(), made.authors[0].count), (1, writer.clone(), 1));
+    assert_eq!((made.posts[0].id.as_bytes(), &made.posts[0].writer), (&b"alike"[..], &writer));
+}
+
+#[test]
+fn a_relay_that_lies_about_time_makes_nobody_look_guilty() {
+    let (mut desk, relays, ids) = two();
+    author(&mut desk, &relays, &ids);
+    let now = NOW as i64 / 1000;
+    desk.receive(&ids[0], &forwarded_at("anna", now + 100_000, unsigned("m1", said("hello"))));
+    desk.receive(&ids[1], &forwarded_at("anna", now, unsigned("m1", said("hello"))));
+    // An early time does not make the owner do without the other relay.
+    desk.receive(&ids[0], &forwarded_at("anna", 0, unsigned("m2", said("hello"))));
+    mark(&mut desk);
+    desk.run();
+    let transcript = published(&desk);
+    let times: Vec<i64> = transcript.marks()[0].posts.iter().map(|post| post.said_at).collect();
+    assert_eq!(times, [now]);
 }

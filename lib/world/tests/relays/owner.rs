@@ -16,6 +16,7 @@ use agent::time::{Env, Time};
 use group::document::{GroupDocument, GroupState};
 use group::event::RelayCommand;
 use group::identity::MemberId;
+use group::membership::{RecordError, RecordKey, Records};
 use group::owner::{ConnectionName, Event as OwnerEvent, GroupOwner, Outcome, OwnerError, Removal, Task, TaskId};
 use group::profile::GroupProfile;
 use smp::command;
@@ -71,6 +72,15 @@ enum Todo {
     /// An answer is awaited.
     Read(TaskId, ContactShortLink),
     Write(u64),
+}
+
+/// What is kept of members and what they say: nobody joins here.
+struct Nobody;
+
+impl Records for Nobody {
+    fn read(&self, _: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        Ok(None)
+    }
 }
 
 #[derive(Clone)]
@@ -322,7 +332,10 @@ impl Owner {
                 if self.part.bent == Bent::TrustsRosters {
                     let version = self.machine.roster().version().unwrap_or_default().number();
                     let ack = format!(r#"{{"v":"9-19","event":"x.grp.roster.ack","params":{{"version":{version}}}}}"#);
-                    self.tell(turn, |owner, env| owner.received(&connection, ack.as_bytes(), env));
+                    let take = |owner: &mut GroupOwner, env: &mut Env<'_>| {
+                        owner.received(&connection, ack.as_bytes(), &Nobody, env)
+                    };
+                    self.tell(turn, |owner, env| Ok(take(owner, env)?.events));
                 }
             }
             Event::Message(message) => {
@@ -330,7 +343,10 @@ impl Owner {
                     // It was acknowledged before, if there is nothing to acknowledge.
                     let _ = connection.acknowledge(&message.id, None, env);
                 };
-                self.hear(turn, name, acknowledge, |owner, env| owner.received(&connection, &message.body, env));
+                let take = |owner: &mut GroupOwner, env: &mut Env<'_>| {
+                    owner.received(&connection, &message.body, &Nobody, env)
+                };
+                self.hear(turn, name, acknowledge, |owner, env| Ok(take(owner, env)?.events));
             }
             Event::Stopped(fault) => {
                 self.tell(turn, |owner, env| owner.connection_failed(&connection, &fault.to_string(), env));

@@ -293,8 +293,7 @@ impl<R: Rows> Members<'_, '_, R> {
         if member.state != (MemberState::Gone { banned: false }) {
             let replaced = std::mem::replace(&mut member.link, link);
             member.discard(&replaced);
-            let content = member.content.take();
-            content.iter().for_each(|content| member.discard(content));
+            member.replace_content(None);
         } else {
             member.link = link;
         }
@@ -310,8 +309,7 @@ impl<R: Rows> Members<'_, '_, R> {
     /// A second connection, for content alone.
     fn add_content(&mut self, request: u64, mut member: Member) -> Result<Result<(), JoinDismissal>, R::Error> {
         let Some(link) = member.next_link(request) else { return Ok(Err(JoinDismissal::Full)) };
-        let replaced = member.content.replace(link);
-        replaced.iter().for_each(|replaced| member.discard(replaced));
+        member.replace_content(Some(link));
         member.due = Some(self.env.now);
         self.rows.put_member(&member)?;
         Ok(Ok(()))

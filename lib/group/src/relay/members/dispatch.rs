@@ -198,7 +198,7 @@ impl Answer {
                 member.due = member.next_turn(now);
             }
             AnswerOutcome::Later => member.rest(now),
-            AnswerOutcome::Failed if is_content => member.content = None,
+            AnswerOutcome::Failed if is_content => (member.content, member.pair_until) = (None, None),
             AnswerOutcome::Failed => return forget_admitted(member, rows),
         }
         rows.put_member(&member)

@@ -112,6 +112,9 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
         let waiting = |link: &&mut Link| !link.is_connected();
         let Some(link) = member.link_mut(attempt).filter(waiting) else { return Ok(member) };
         link.state = LinkState::Connected;
+        if member.pair_until.take().is_some() {
+            member.due = Some(self.env.now);
+        }
         if is_first && member.state == MemberState::Admitted {
             self.arrives(&mut member)?;
         }
@@ -247,8 +250,8 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
         if member.link.attempt == u64::from(attempt) && !member.is_owner() {
             return self.part(member, Parting::Lost, None);
         }
-        if let Some(content) = member.content.take() {
-            member.discard(&content);
+        if member.content.is_some() {
+            member.replace_content(None);
             member.due = Some(self.env.now);
         }
         self.rows.put_member(&member)

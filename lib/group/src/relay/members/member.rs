@@ -54,6 +54,9 @@ pub struct Member {
     /// The connection for content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Link>,
+    /// While the connection for content is about to take over and nothing is forwarded: until when it may take.
+    #[serde(default, with = "moment_option", skip_serializing_if = "Option::is_none")]
+    pub pair_until: Option<Time>,
     /// Connections that were replaced and are to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<u16>,
@@ -187,6 +190,7 @@ impl Member {
             blocked: false,
             link: Link::new(1, request),
             content: None,
+            pair_until: None,
             discarded: Vec::new(),
             attempts: 1,
             start: 0,
@@ -248,6 +252,19 @@ impl Member {
         Some(Link::new(u64::from(self.attempts), request))
     }
 
+    /// The connection for content is the peer's to finish, and the member was not told yet that it takes over.
+    pub(super) fn is_to_pair(&self) -> bool {
+        let answered = self.content.as_ref().is_some_and(|content| content.state == LinkState::Answered);
+        answered && self.pair_until.is_none() && self.stage.is_none() && self.link.is_connected()
+    }
+
+    /// Another connection for content, or none.
+    pub(super) fn replace_content(&mut self, content: Option<Link>) {
+        let replaced = std::mem::replace(&mut self.content, content);
+        replaced.iter().for_each(|replaced| self.discard(replaced));
+        self.pair_until = None;
+    }
+
     /// A connection is not used any more.
     pub(super) fn discard(&mut self, link: &Link) {
         self.discarded.extend(u16::try_from(link.attempt));
@@ -263,11 +280,12 @@ impl Member {
     /// When it is its turn again if nothing happens before.
     pub(super) fn next_turn(&self, now: Time) -> Option<Time> {
         let links = [Some(&self.link).filter(|_| !self.is_owner()), self.content.as_ref()];
-        let asks = links.into_iter().flatten().any(|link| link.state == LinkState::Asked);
+        let asks = links.into_iter().flatten().any(|link| link.state == LinkState::Asked) || self.is_to_pair();
         let something = self.stage.is_some() || self.behind.is_some() || asks || !self.discarded.is_empty();
         match self.state {
             MemberState::Admitted if asks => Some(now),
             MemberState::Admitted | MemberState::Gone { .. } => Some(self.since.after(REMEMBERED)),
+            MemberState::Connected if self.pair_until.is_some() => self.pair_until,
             MemberState::Connected => something.then_some(now),
             MemberState::Parting { .. } => Some(now),
         }

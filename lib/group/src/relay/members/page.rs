@@ -161,8 +161,8 @@ pub(super) fn lost<R: Rows>(
     if member.connection(service, link) != connection {
         return Ok(());
     }
-    if let Some(content) = member.content.take() {
-        member.discard(&content);
+    if member.content.is_some() {
+        member.replace_content(None);
         member.behind = member.behind.or(Some(Behind::frontier(hall, number)));
         member.due = Some(now);
         return rows.put_member(&member);

@@ -1,4 +1,13 @@
 //! What concerns single members: answering, introducing, catching up, parting, forgetting.
+//!
+//! # The second connection takes over
+//!
+//! Messages overtake each other on two connections. So a member is told through the first one, after everything else,
+//! that the second takes over ([`Event::GroupRelayPair`]); from then on nothing is forwarded to it. It finishes the
+//! handshake of the second connection once it has heard that, and everything that it misses comes through it. If the
+//! handshake is not finished in time, the second connection goes, and the first one is used again.
+
+use std::time::Duration;
 
 use agent::time::Time;
 
@@ -11,10 +20,13 @@ use super::dispatch::{
 use super::hall::{Hall, Lane};
 use super::inputs::REMEMBERED;
 use super::introduction::{Introducer, Stage, served_roster};
-use super::member::{LinkState, Member, MemberState};
+use super::member::{Link, LinkState, Member, MemberState};
 use super::page::lost;
 use super::rows::{ReadRows, Rows};
 use super::view::GroupView;
+use crate::element::Element;
+use crate::event::Event;
+use crate::message::Message;
 use crate::relay::name::{ConnectionName, ServiceId};
 use crate::roster::RosterVersion;
 
@@ -24,6 +36,9 @@ const TOGETHER: usize = 32;
 const BODIES: usize = 8;
 /// Messages that are read at a time for whoever catches up.
 const MESSAGES: usize = 32;
+
+/// How long a member may take until its second connection stands, and how long messages wait for that.
+const PAIRING: Duration = Duration::from_secs(60);
 
 /// What follows a turn of some members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +65,10 @@ enum Then {
         behind: Option<Behind>,
         roster: Option<RosterVersion>,
     },
+    /// It was told that the second connection takes over, by the handover at this place.
+    Pair(usize, ConnectionName),
+    /// The second connection did not come about.
+    Unpair,
     /// It was told, and its connections are gone.
     Gone,
     /// It never came, or was remembered for long enough.
@@ -88,6 +107,9 @@ impl<R: ReadRows> Turns<'_, R> {
         let expired = self.now.since(member.since) >= REMEMBERED;
         let then = match member.state {
             MemberState::Admitted | MemberState::Connected if self.answer(member) => Then::Nothing,
+            MemberState::Connected if member.is_to_pair() => self.pair(member),
+            MemberState::Connected if member.pair_until.is_some_and(|until| until <= self.now) => Then::Unpair,
+            MemberState::Connected if member.pair_until.is_some() => Then::Nothing,
             MemberState::Connected => self.advance(member)?,
             MemberState::Admitted if expired => {
                 self.delete(member, member.link.attempt, no_bodies(), Deletion::AtOnce);
@@ -108,7 +130,10 @@ impl<R: ReadRows> Turns<'_, R> {
     /// Accepts the requests of a member; whether there are any.
     fn answer(&mut self, member: &Member) -> bool {
         let links = [Some(&member.link).filter(|_| !member.is_owner()), member.content.as_ref()];
-        let asked: Vec<_> = links.into_iter().flatten().filter(|link| link.state == LinkState::Asked).collect();
+        // The second connection takes over after the introduction.
+        let may = |link: &&Link| member.stage.is_none() || member.link == **link;
+        let asked: Vec<_> =
+            links.into_iter().flatten().filter(|link| link.state == LinkState::Asked).filter(may).collect();
         let size = self.hall.members.saturating_add(1);
         for link in &asked {
             self.answers.push(Answer {
@@ -119,6 +144,14 @@ impl<R: ReadRows> Turns<'_, R> {
             });
         }
         !asked.is_empty()
+    }
+
+    fn pair(&mut self, member: &Member) -> Then {
+        let mut packer = Packer::default();
+        packer.push(&codec::Encode::to_bytes(&Element::from(Message::unnamed(Event::GroupRelayPair))));
+        let connection = member.connection(self.view.service, &member.link);
+        self.handovers.push(Handover { connection, bodies: packer.finish().into(), deletion: None });
+        Then::Pair(self.handovers.len().saturating_sub(1), connection)
     }
 
     fn delete(&mut self, member: &Member, attempt: u64, bodies: Bodies, deletion: Deletion) {
@@ -226,12 +259,27 @@ impl Plan {
                 member.due = member.next_turn(now);
                 rows.put_member(&member)
             }
+            Then::Pair(place, connection) => match outcome(*place) {
+                HandoverOutcome::Taken => paired(member, rows, now),
+                HandoverOutcome::Full => {
+                    member.rest(now);
+                    rows.put_member(&member)
+                }
+                HandoverOutcome::Gone => self.lose(member, Some(*connection), rows, now),
+            },
+            Then::Unpair => {
+                if member.pair_until.is_some_and(|until| until <= now) {
+                    member.replace_content(None);
+                }
+                member.due = member.next_turn(now);
+                rows.put_member(&member)
+            }
             Then::Forget if member.state == MemberState::Admitted => forget_admitted(member, rows),
             Then::Forget if matches!(member.state, MemberState::Gone { .. }) => rows.remove_member(member.number),
             Then::Gone => match member.state {
                 MemberState::Parting { banned, .. } => {
                     member.state = MemberState::Gone { banned };
-                    member.content = None;
+                    (member.content, member.pair_until) = (None, None);
                     member.due = Some(member.since.after(REMEMBERED));
                     rows.put_member(&member)
                 }
@@ -240,15 +288,25 @@ impl Plan {
             Then::Forget => rows.put_member(&member),
             Then::Advance { place, connection, .. } => {
                 let outcome = place.map_or(HandoverOutcome::Taken, outcome);
-                if outcome == HandoverOutcome::Gone {
-                    rows.put_member(&member)?;
-                    let mut hall = rows.hall()?.unwrap_or_default();
-                    lost(self.number, *connection, rows, now, &mut hall)?;
-                    return rows.put_hall(&hall);
+                match outcome {
+                    HandoverOutcome::Gone => self.lose(member, *connection, rows, now),
+                    outcome => self.advanced(member, outcome, rows, now),
                 }
-                self.advanced(member, outcome, rows, now)
             }
         }
+    }
+
+    fn lose<R: Rows>(
+        &self,
+        member: Member,
+        connection: Option<ConnectionName>,
+        rows: &mut R,
+        now: Time,
+    ) -> Result<(), R::Error> {
+        rows.put_member(&member)?;
+        let mut hall = rows.hall()?.unwrap_or_default();
+        lost(self.number, connection, rows, now, &mut hall)?;
+        rows.put_hall(&hall)
     }
 
     fn advanced<R: Rows>(
@@ -278,6 +336,17 @@ impl Plan {
         member.due = member.next_turn(now);
         rows.put_member(&member)
     }
+}
+
+/// A member knows, or will, that its second connection takes over: nothing is forwarded until that stands.
+fn paired<R: Rows>(mut member: Member, rows: &mut R, now: Time) -> Result<(), R::Error> {
+    if member.is_connected() && member.is_to_pair() {
+        let hall = rows.hall()?.unwrap_or_default();
+        member.behind = member.behind.or(Some(Behind::frontier(&hall, member.number)));
+        member.pair_until = Some(now.after(PAIRING));
+        member.due = member.pair_until;
+    }
+    rows.put_member(&member)
 }
 
 /// Whether the member still receives through the connection that was written to.

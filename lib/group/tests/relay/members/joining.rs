@@ -318,6 +318,53 @@ fn a_second_connection_of_the_same_member_takes_the_content() {
 }
 
 #[test]
+fn nothing_is_forwarded_while_the_second_connection_takes_over() {
+    let mut world = World::new();
+    let mary = world.join("Mary");
+    world.forget();
+    world.owner_posts("one");
+    world.work();
+    let content = world.ask_pair(&mary);
+    world.owner_posts("two");
+    world.work();
+    world.restart();
+    world.owner_posts("three");
+    world.work();
+    let last = names(&world.heard(&mary)).pop();
+    assert_eq!(last.as_deref(), Some("x.grp.relay.pair"), "the first connection ends with that");
+    assert_eq!(texts(&world.heard(&mary)), ["one"]);
+    world.step(|members| members.connected(&content).unwrap());
+    world.owner_posts("four");
+    world.work();
+    assert_eq!(texts(&world.heard(&mary)), ["one"]);
+    assert_eq!(texts(&world.through(&content)), ["two", "three", "four"]);
+}
+
+#[test]
+fn a_second_connection_that_does_not_come_about_in_a_minute_is_given_up() {
+    let mut world = World::new();
+    let mary = world.join("Mary");
+    let content = world.ask_pair(&mary);
+    world.owner_posts("one");
+    world.work();
+    assert!(texts(&world.heard(&mary)).is_empty());
+    world.pass(std::time::Duration::from_secs(61));
+    world.owner_posts("two");
+    world.work();
+    assert_eq!(texts(&world.heard(&mary)), ["one", "two"]);
+    // Too late: it was deleted.
+    world.step(|members| members.connected(&content).unwrap());
+    world.owner_posts("three");
+    world.work();
+    assert_eq!(texts(&world.heard(&mary)), ["one", "two", "three"]);
+    // It may be asked for again.
+    let content = world.pair(&mary);
+    world.owner_posts("four");
+    world.work();
+    assert_eq!(texts(&world.through(&content)), ["four"]);
+}
+
+#[test]
 fn an_owner_opens_a_second_connection_with_its_own_key_only() {
     let mut world = World::new();
     let identity = world.owner.identity.clone();

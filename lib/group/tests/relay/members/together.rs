@@ -52,7 +52,8 @@ impl Mia {
         let persona = Persona::random(SERVER.parse().unwrap(), &mut random);
         let group = verify_group_link(world.owner.short_link(), world.owner.data()).unwrap();
         let mut env = Env { now: world.now(), random: &mut random };
-        let member = Membership::join(&group, &world.owner.data(), persona, &mut env).unwrap();
+        let mut member = Membership::join(&group, &world.owner.data(), persona, &mut env).unwrap();
+        member.go_on();
         let (ends, asked) = (BTreeMap::new(), BTreeMap::new());
         Mia { member, kept: Kept::default(), random, ends, asked, heard: Vec::new(), told: Vec::new() }
     }

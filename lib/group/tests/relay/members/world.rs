@@ -248,13 +248,18 @@ impl World {
         person
     }
 
-    /// Opens the connection for content.
-    pub(crate) fn pair(&mut self, person: &Person) -> ConnectionName {
+    /// Asks for the connection for content, and hears that it takes over once it stands.
+    pub(crate) fn ask_pair(&mut self, person: &Person) -> ConnectionName {
         let join = Join { purpose: Some(ConnectionPurpose::Content), ..person.join(RELAY) };
         self.ask_signed(person, join);
         self.work();
         let member = self.rows.member_with_id(&person.id).unwrap().unwrap();
-        let connection = member.connection(self.service, member.content.as_ref().unwrap());
+        member.connection(self.service, member.content.as_ref().unwrap())
+    }
+
+    /// Opens the connection for content.
+    pub(crate) fn pair(&mut self, person: &Person) -> ConnectionName {
+        let connection = self.ask_pair(person);
         self.step(|members| members.connected(&connection).unwrap());
         connection
     }
