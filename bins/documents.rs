@@ -2,8 +2,8 @@
 
 use cli::Document;
 use group::document::{
-    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, MemberDocument, OwnerDocument,
-    VerifiedLinkDocument,
+    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, MemberDocument, MemberStatusDocument,
+    OwnerDocument, VerifiedLinkDocument,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,21 @@ pub struct GroupStatus(pub GroupStatusDocument);
 
 impl Document for GroupStatus {
     const TYPE: &'static str = "group_status";
+    const V: u32 = 1;
+
+    fn table(&self) -> Option<String> {
+        Some(self.0.table())
+    }
+}
+
+/// What a member knows of a group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct MemberStatus(pub MemberStatusDocument);
+
+impl Document for MemberStatus {
+    const TYPE: &'static str = "member_status";
     const V: u32 = 1;
 
     fn table(&self) -> Option<String> {

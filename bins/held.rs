@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::documents::{Group, Member};
 
 /// How often a run that waits for another one looks.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// How much of a hash names a run.
 const NAME: usize = 12;
 

@@ -9,6 +9,8 @@ pub mod owning;
 mod relay_lines;
 pub mod retrieve;
 pub mod sequence;
+pub mod serving;
+pub mod speaking;
 pub mod taking_part;
 pub mod values;
 

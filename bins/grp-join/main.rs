@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use agent::time::{Env, Time};
 use args::Args;
 use cli::{Code, Context, Error, Shape, State, Step, Tool};
-use group::membership::{MemberError, Membership, RelayRecord, Status, WrongLink};
+use group::membership::{Membership, WrongLink};
 use group::step::link_verify::verify_group_link;
 use grp::documents::{GroupSeen, Member, VerifiedLinkSeen};
 use grp::held::{MemberKeep, lock, run_name};
+use grp::taking_part::joining::{Wanted, refused};
 use grp::taking_part::messages::Messages;
 use grp::taking_part::work::{End, Reading, Work, restored};
 use grp::{group_link, retrieve};
@@ -25,8 +26,8 @@ const TOOL: Tool = Tool {
         and found to belong to this group, and an answer that leads to another group ends it.\n\n\
         The first relay that admits the member is enough; the others are joined by later runs of grp-join, grp-recv or \
         grp-send on the same file. A run that was cut off is repeated with the same command, and goes on.\n\n\
-        A run on the file of a membership reads the group link again: relays that it does not list any more are left, new \
-        ones are joined with the same key, and those that refused are asked again.\n\n\
+        A run on the file of a membership does what grp-restore does: it reads the group link again, leaves relays that it \
+        does not list any more, joins new ones with the same key, and asks those again that refused.\n\n\
         What relays deliver meanwhile is left for grp-recv. The address of a relay is refused: owners invite relays with \
         it.",
     reads: &[Shape::of::<GroupSeen>(), Shape::of::<VerifiedLinkSeen>()],
@@ -38,14 +39,13 @@ const TOOL: Tool = Tool {
             "grp-link-verify \"$LINK\" | grp-join --state walks.json --server \"$SERVER\" | jq '.relays[].status'",
         ),
         ("Join under a name", "grp-join \"$LINK\" --state walks.json --server \"$SERVER\" --name Mia"),
-        ("Find relays again after all were lost", "grp-join --state walks.json --all --timeout 600"),
         ("Leave", "grp-join --state walks.json --leave"),
     ],
     exit: &[
         (1, "the link is not what it promises, or every relay refused"),
         (5, "no relay has answered yet, or a server cannot be reached: the same command goes on"),
     ],
-    see_also: &["grp-link-verify", "grp-recv", "grp-send"],
+    see_also: &["grp-link-verify", "grp-recv", "grp-restore", "grp-send"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     ..Tool::NEW
 };
@@ -119,58 +119,25 @@ async fn take_part(args: &Args, is_new: bool, work: &mut Work<'_>) -> Result<End
         return work.until_sent().await;
     }
     if !is_new && work.keep().look(|member| member.ended().is_none()) {
-        let events = work.step(|member, env| member.restore(env)).await?.map_err(refused)?;
-        work.told(events).await?;
+        return work.join_again(wanted(args)).await;
     }
-    work.until(|member| is_enough(args, member)).await
+    work.until(|member| wanted(args).is_decided(member)).await
 }
 
-/// Whether this run need not wait any longer.
-fn is_enough(args: &Args, member: &Membership) -> bool {
-    let asked = |record: &RelayRecord| record.status() != Status::Listed;
-    let over = |record: &RelayRecord| matches!(record.status(), Status::Connected | Status::Gone);
-    let all_gone = member.relays().iter().all(|record| record.status() == Status::Gone);
-    member.ended().is_some()
-        || all_gone
-        || match (args.no_wait, args.all) {
-            (true, _) => member.relays().iter().all(asked),
-            (_, true) => member.relays().iter().all(over),
-            _ => member.is_usable(),
-        }
+fn wanted(args: &Args) -> Wanted {
+    match (args.no_wait, args.all) {
+        (true, _) => Wanted::Asked,
+        (_, true) => Wanted::All,
+        _ => Wanted::One,
+    }
 }
 
 fn result(args: &Args, member: &Membership, end: End) -> Result<(), Error> {
-    if let Some(why) = member.ended() {
-        if args.leave && end == End::Reached {
-            return Ok(());
+    match (args.leave, end) {
+        (true, End::Reached) => Ok(()),
+        (true, End::TimedOut) => {
+            Err(Error::new(Code::NotYet, "not everybody was told").hint("the same command goes on"))
         }
-        let error = if args.leave {
-            Error::new(Code::NotYet, "not everybody was told").hint("the same command goes on")
-        } else {
-            Error::new(Code::Refused, why)
-        };
-        return Err(error);
-    }
-    if is_enough(args, member) && (member.is_usable() || args.no_wait) {
-        return Ok(());
-    }
-    let reason = member.relays().iter().find_map(RelayRecord::why_gone);
-    match reason.filter(|_| member.relays().iter().all(|record| record.status() == Status::Gone)) {
-        Some(reason) => Err(Error::new(Code::Refused, reason).hint("grp-join asks again; other relays may come")),
-        None => {
-            let problem = member.relays().iter().find_map(RelayRecord::problem);
-            let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-            let which = if member.is_usable() { "not every relay" } else { "no relay" };
-            let message = format!("{which} has admitted the member within {} s{problem}", args.timeout.timeout);
-            Err(Error::new(Code::NotYet, message).hint("the same command goes on"))
-        }
-    }
-}
-
-fn refused(error: MemberError) -> Error {
-    match error {
-        MemberError::NoRelays => Error::new(Code::NotYet, error).hint("try again when its owner has found a relay"),
-        MemberError::Over(why) => Error::new(Code::Usage, why).hint("join with another state file"),
-        error => Error::new(Code::Usage, error),
+        (false, _) => wanted(args).outcome(member, args.timeout),
     }
 }

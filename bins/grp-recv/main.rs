@@ -10,7 +10,7 @@ use grp::held::lock;
 use grp::owning;
 use grp::taking_part::audit::GroupAudit;
 use grp::taking_part::lines::GroupEvent;
-use grp::taking_part::messages::Messages;
+use grp::taking_part::messages::{Messages, Retention};
 use grp::taking_part::work::{End, Reading, Work, restored};
 
 const TOOL: Tool = Tool {
@@ -33,11 +33,13 @@ const TOOL: Tool = Tool {
         if anything is, the exit status is 1. How long it waits, --patience says.\n\n\
         Messages are kept in FILE.messages, an SQLite file beside the state file. What was received is acknowledged to the \
         servers only after it is on disk and on stdout; a run that is cut off in between may print a line again, and loses \
-        none.\n\n\
+        none. Old messages are forgotten (--keep-days, --keep-messages): of these only the name is kept for a while longer, \
+        so that no relay can deliver them as new.\n\n\
         On the way it does what else is due: for members it joins relays that the group link lists, and leaves those that \
         it does not; for owners it goes on with relays as grp-relay-invite does, and writes into the group link how many \
-        members there are, as far as relays tell. \
-        Other commands on the same file have to wait for this one.",
+        members there are, as far as relays tell.\n\n\
+        While it waits for messages it says for grp-send, and does for grp-restore, what these want with the same file; they \
+        reach it through a socket beside it, FILE.sock. Other commands on the file have to wait.",
     keeps: &[Shape::of::<Member>(), Shape::of::<Group>()],
     writes: &[Shape::of::<GroupEvent>(), Shape::of::<GroupAudit>()],
     examples: &[
@@ -61,7 +63,7 @@ const TOOL: Tool = Tool {
         (4, "another program receives from the queues now; a local file"),
         (5, "fewer than --count messages came in time, or a server cannot be reached: try again"),
     ],
-    see_also: &["grp-join", "grp-send"],
+    see_also: &["grp-join", "grp-restore", "grp-send"],
     protocols: &[("SMP", "15-18"), ("agent", "2-7"), ("ratchet", "2-3"), ("chat", "9-19")],
     ..Tool::NEW
 };
@@ -86,6 +88,9 @@ struct Args {
     /// For so many seconds a post that an owner counted may be on its way
     #[arg(long, value_name = "SECS", default_value_t = PATIENCE.as_secs())]
     patience: u64,
+
+    #[command(flatten)]
+    retention: Retention,
 
     /// Take part in a group whose keys come from a seed
     #[arg(long)]
@@ -125,7 +130,11 @@ async fn receive(args: &Args, work: &mut Work<'_>) -> Result<(), Error> {
         return audit(args, work).await;
     }
     work.listen().await?;
+    work.keep_for(args.retention);
     let enough = |work: &Work<'_>| args.count.is_some_and(|count| work.said() >= count);
+    if args.follow || args.count.is_some() {
+        work.serve_others(&args.kept.state);
+    }
     if args.follow {
         return work.follow(|_| false).await;
     }
@@ -172,6 +181,10 @@ fn receive_as_owner(args: &Args, document: Group, state: State, ctx: &mut Contex
 
 async fn listen_as_owner(args: &Args, work: &mut owning::work::Work<'_>) -> Result<(), Error> {
     work.print().await?;
+    work.keep_for(args.retention);
+    if args.follow || args.count.is_some() {
+        work.serve_others()?;
+    }
     if args.follow {
         return work.follow().await;
     }

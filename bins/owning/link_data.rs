@@ -1,8 +1,8 @@
-//! Reading and writing link data, each with a session of its own: a relay's server does not see what else the owner reads.
+//! Reading, writing and deleting link data, each with a session of its own: a relay's server does not see what else the owner reads.
 
 use agent::short_link::ContactShortLink;
 use cli::Error;
-use group::owner::{Outcome, WriteLink};
+use group::owner::{DeleteLink, Outcome, WriteLink};
 use net::client::ClientError;
 use smp::address::ServerAddress;
 
@@ -35,6 +35,21 @@ pub(super) async fn write(write: WriteLink, dialler: Dialler) -> Outcome {
     let written = client.set_link(&recipient_id, &link_id, data, &key).await;
     client.close().await;
     written.map_or_else(|error| failed(&server, error), |()| Outcome::Written(version))
+}
+
+/// Deletes the group link with the queue behind it. A server that knows no such queue has deleted it before.
+pub(super) async fn delete(deletion: DeleteLink, dialler: Dialler) -> Outcome {
+    let DeleteLink { server, recipient_id, key } = deletion;
+    let client = match dialler.dial(&server).await {
+        Ok(client) => client,
+        Err(error) => return not_connected(&error),
+    };
+    let deleted = client.delete_queue(&recipient_id, &key).await;
+    client.close().await;
+    match deleted {
+        Ok(()) | Err(ClientError::Refused(smp::error::Error::Auth)) => Outcome::Done,
+        Err(error) => failed(&server, error),
+    }
 }
 
 /// A server that cannot be reached, or is another one, today may be reached tomorrow.

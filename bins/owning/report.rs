@@ -58,11 +58,22 @@ impl Report {
                 let note = if *accepting { "admits members" } else { "admits nobody" };
                 step(ctx, &called_by_id(owner, relay), "relay_state", note);
             }
+            Event::NotAdopted { relay_link, reason } => {
+                let problem = format!("{relay_link}: another owner's relay is not used: {reason}");
+                self.problems.warn(ctx, Code::RelayProblem, problem);
+            }
             Event::Group(event) => self.heard(ctx, owner, event),
             Event::Sent { relay, message } => step(ctx, &called_by_id(owner, relay), "say", &message.to_string()),
             Event::LinkWritten { version } => {
                 let server = owner.link().group().server().address.to_string();
                 step(ctx, &server, "link_update", &format!("version {version}"));
+            }
+            Event::LinkDeleted => {
+                let server = owner.link().group().server().address.to_string();
+                step(ctx, &server, "link_delete", "");
+            }
+            Event::LinkNotDeleted { reason } => {
+                self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be deleted now: {reason}"));
             }
             Event::LinkNotWritten { reason } => {
                 self.problems.warn(ctx, Code::LinkNotWritten, format!("the link cannot be written now: {reason}"));

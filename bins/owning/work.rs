@@ -34,8 +34,10 @@ use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
 use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::serving::desk::{Desk, Serves, serve};
+use crate::taking_part::joining::Wanted;
 use crate::taking_part::lines::GroupEvent;
-use crate::taking_part::messages::{Line, Messages};
+use crate::taking_part::messages::{Line, Messages, Retention, Tidying};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub struct Work<'a> {
     mark_after: Instant,
     report: Report,
     pub(super) trials: Trials,
+    desk: Desk,
+    tidying: Option<Tidying>,
 }
 
 impl<'a> Work<'a> {
@@ -111,6 +115,8 @@ impl<'a> Work<'a> {
             mark_after: Instant::now(),
             report: Report::default(),
             trials: Trials::default(),
+            desk: Desk::default(),
+            tidying: None,
         };
         work.load().await?;
         let now = work.now();
@@ -123,6 +129,17 @@ impl<'a> Work<'a> {
         self.prints = true;
         let waiting = self.messages.waiting()?;
         self.print_lines(waiting).await
+    }
+
+    /// Does for other runs on the state file what they want, in [`wait`](Self::wait) and [`follow`](Self::follow).
+    pub fn serve_others(&mut self) -> Result<(), Error> {
+        self.desk = Desk::open(self.keep.path()?, self.ctx);
+        Ok(())
+    }
+
+    /// Forgets old messages now and then.
+    pub fn keep_for(&mut self, retention: Retention) {
+        self.tidying = Some(Tidying::new(retention));
     }
 
     /// How many messages, edits, deletions and reactions were printed.
@@ -311,6 +328,7 @@ impl<'a> Work<'a> {
     pub async fn wait(&mut self, enough: impl Fn(&Self) -> bool) -> Result<bool, Error> {
         loop {
             self.start_due().await?;
+            serve(self).await?;
             if enough(self) {
                 return Ok(true);
             }
@@ -325,6 +343,7 @@ impl<'a> Work<'a> {
     pub async fn follow(&mut self) -> Result<(), Error> {
         loop {
             self.start_due().await?;
+            serve(self).await?;
             self.mark_now_and_then().await?;
             let unmarked = self.keep.look(|owner| owner.ledger().has_unmarked());
             self.next_until(unmarked.then(|| self.mark_after)).await?;
@@ -376,6 +395,7 @@ impl<'a> Work<'a> {
                 self.finish(job, outcome).await?;
             }
             _ = self.written.changed() => {}
+            () = self.desk.wait() => {}
             () = sleep(wake) => self.trials.check_time((self.clock)()),
             () = sleep(limit) => return Ok(false),
         }
@@ -403,6 +423,7 @@ impl<'a> Work<'a> {
         let (name, relay) = match task {
             TaskId::ReadAddress(relay) => ("relay_address_read", relay),
             TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            TaskId::ReadListed(link) => return report::read(self.ctx, "relay_link_read", server, link, outcome),
             _ => return,
         };
         let called = self.keep.look(|owner| relays::called_by_id(owner, relay));
@@ -423,8 +444,24 @@ impl<'a> Work<'a> {
         self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
     }
 
+    /// New relays get the posts that they were promised.
+    async fn give_posts(&mut self) -> Result<(), Error> {
+        while let Some(relay) = self.keep.look(|owner| owner.awaits_posts().cloned()) {
+            let messages = self.messages.clone();
+            match self.step(|owner, env| owner.give_posts(&relay, &messages, env)).await? {
+                Ok(events) => self.told(&events),
+                Err(error) => return Err(Error::new(Code::StoreFailed, error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        if let Some(tidying) = &mut self.tidying {
+            tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
+        }
+        self.give_posts().await?;
         let now = self.now();
         if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
             self.tell(|owner, env| Ok(owner.elapsed(env))).await?;
@@ -446,6 +483,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::DeleteLink(deletion) => {
+                    let dialler = self.dialler("link_delete");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::delete(*deletion, dialler).await) });
+                }
                 local => {
                     self.do_local(task, local).await?;
                     continue;
@@ -462,7 +504,7 @@ impl<'a> Work<'a> {
 
     /// Reads the group link as everybody does, and says so if that is not what its server confirmed.
     pub(super) async fn read_back(&mut self) -> Result<(), Error> {
-        if !self.keep.look(GroupOwner::is_written) {
+        if !self.keep.look(|owner| owner.is_written() && owner.closing().is_none()) {
             return Ok(());
         }
         let link = self.keep.look(|owner| owner.link().group().short_link().clone());
@@ -509,7 +551,9 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => return Err(Error::bug("a task of the network")),
+            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                return Err(Error::bug("a task of the network"));
+            }
         };
         match outcome {
             Some(outcome) => self.tell(|owner, env| owner.finish(&id, outcome, env)).await,
@@ -683,4 +727,22 @@ impl<'a> Work<'a> {
 
 fn send(connection: &mut Connection, bodies: &[Vec<u8>], env: &mut Env<'_>) -> Result<(), ConnectionError> {
     bodies.iter().try_for_each(|body| connection.send(body, SendOptions::default(), env).map(drop))
+}
+
+impl Serves for Work<'_> {
+    fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    async fn restore(&mut self) -> Result<Result<(), Error>, Error> {
+        Ok(self.outcome(Wanted::One, self.timeout))
+    }
+
+    fn is_restored(&self, _: Wanted) -> bool {
+        true
+    }
+
+    fn outcome(&self, _: Wanted, _: Timeout) -> Result<(), Error> {
+        Err(Error::new(Code::Usage, "owners restore nothing").hint("grp-relay-invite goes on with relays"))
+    }
 }

@@ -4,6 +4,7 @@
 //! is: the servers keep it for the next run.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use agent::connection::{
@@ -21,8 +22,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::joining::{Wanted, refused};
 use super::lines::GroupEvent;
-use super::messages::{Line, Messages};
+use super::messages::{Line, Messages, Retention, Tidying};
 use super::report::{MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
@@ -30,6 +32,7 @@ use crate::documents::Member;
 use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
 use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::serving::desk::{Desk, Serves, serve};
 
 /// How long a run that has what it wants goes on when nothing happens.
 const LINGER: Duration = Duration::from_secs(1);
@@ -78,6 +81,8 @@ pub struct Work<'a> {
     auditing: bool,
     /// The group link could not be read.
     link_problem: Option<String>,
+    desk: Desk,
+    tidying: Option<Tidying>,
 }
 
 /// The membership in a file, and the name of the run.
@@ -120,6 +125,8 @@ impl<'a> Work<'a> {
             said: 0,
             auditing: false,
             link_problem: None,
+            desk: Desk::default(),
+            tidying: None,
         };
         for (_, outcome) in work.lines.agent.load_all().await.map_err(agent_error)? {
             outcome.map_err(agent_error)?;
@@ -155,6 +162,16 @@ impl<'a> Work<'a> {
     /// How many messages, edits, deletions and reactions were printed.
     pub fn said(&self) -> u64 {
         self.said
+    }
+
+    /// Does for other runs on the state file what they want, in [`wait`](Self::wait) and [`follow`](Self::follow).
+    pub fn serve_others(&mut self, state: &Path) {
+        self.desk = Desk::open(state, self.ctx);
+    }
+
+    /// Forgets old messages now and then.
+    pub fn keep_for(&mut self, retention: Retention) {
+        self.tidying = Some(Tidying::new(retention));
     }
 
     /// Makes a step of the member, and brings it into the file before anything follows from it.
@@ -234,6 +251,12 @@ impl<'a> Work<'a> {
         self.patience = Instant::now() + self.timeout.duration();
     }
 
+    /// Reads the group link again and joins relays that are new or were lost, until there is enough.
+    pub async fn join_again(&mut self, wanted: Wanted) -> Result<End, Error> {
+        self.restore().await??;
+        self.until(|member| wanted.is_decided(member)).await
+    }
+
     /// Works until `goal` holds, and then on while things go on, or until nothing has happened for too long.
     pub async fn until(&mut self, goal: impl Fn(&Membership) -> bool) -> Result<End, Error> {
         loop {
@@ -291,6 +314,7 @@ impl<'a> Work<'a> {
     pub async fn wait(&mut self, enough: impl Fn(&Self) -> bool) -> Result<End, Error> {
         loop {
             self.start_due().await?;
+            serve(self).await?;
             if enough(self) {
                 return Ok(End::Reached);
             }
@@ -344,6 +368,7 @@ impl<'a> Work<'a> {
         .map_err(Error::bug)?;
         loop {
             self.start_due().await?;
+            serve(self).await?;
             if enough(self) || self.keep.look(|member| member.ended().is_some() && !member.has_tasks()) {
                 return Ok(());
             }
@@ -408,6 +433,7 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
             }
             _ = self.written.changed() => {}
+            () = self.desk.wait() => {}
             () = sleep(wake) => {}
             () = sleep(limit) => return Ok(false),
         }
@@ -416,6 +442,9 @@ impl<'a> Work<'a> {
 
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
+        if let Some(tidying) = &mut self.tidying {
+            tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
+        }
         let messages = self.messages.clone();
         let now = self.now();
         let events = self.keep.change(|member| member.elapsed(&messages, now)).map_err(member_error)?;
@@ -592,6 +621,29 @@ fn member_error(error: MemberError) -> Error {
     match error {
         MemberError::Records(error) => Error::new(Code::StoreFailed, error),
         error => Error::bug(error),
+    }
+}
+
+impl Serves for Work<'_> {
+    fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
+    }
+
+    async fn restore(&mut self) -> Result<Result<(), Error>, Error> {
+        match self.step(|member, env| member.restore(env)).await? {
+            Ok(events) => self.told(events).await.map(Ok),
+            Err(error) => Ok(Err(refused(error))),
+        }
+    }
+
+    fn is_restored(&self, wanted: Wanted) -> bool {
+        let now = self.now();
+        let is_quiet = self.network.is_empty() && self.keep.look(|member| member.due(now).is_empty());
+        is_quiet && self.keep.look(|member| wanted.is_decided(member))
+    }
+
+    fn outcome(&self, wanted: Wanted, timeout: Timeout) -> Result<(), Error> {
+        self.keep.look(|member| wanted.outcome(member, timeout))
     }
 }
 

@@ -123,6 +123,7 @@ fn program(name: &str) -> &'static str {
         "grp-recv" => env!("CARGO_BIN_EXE_grp-recv"),
         "grp-relay-invite" => env!("CARGO_BIN_EXE_grp-relay-invite"),
         "grp-relay-remove" => env!("CARGO_BIN_EXE_grp-relay-remove"),
+        "grp-restore" => env!("CARGO_BIN_EXE_grp-restore"),
         "grp-send" => env!("CARGO_BIN_EXE_grp-send"),
         "grp-status" => env!("CARGO_BIN_EXE_grp-status"),
         "relay-log" => env!("CARGO_BIN_EXE_relay-log"),

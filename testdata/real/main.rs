@@ -15,6 +15,8 @@ mod hostile;
 mod lifecycle;
 mod members;
 mod relays;
+mod restoring;
 mod server;
+mod sharing;
 mod transcript;
 mod unlinkable;

@@ -52,6 +52,7 @@ codes! {
     LinkWithheld        Done        "link_withheld"         "a server does not return the link data that it confirmed";
     LinkReplayed        Done        "link_replayed"         "the server of a link returns what it said before";
     NothingToDraw       Done        "nothing_to_draw"       "records hold no step of those that were to be shown";
+    NotServed           Done        "not_served"            "other runs on a file have to wait until this one ends";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";

@@ -103,6 +103,15 @@ impl Outcome for () {
     }
 }
 
+impl<A: Document, B: Outcome> Outcome for Either<A, B> {
+    fn deliver(self, context: &mut crate::Context) -> Result<(), Error> {
+        match self {
+            Either::First(document) => document.deliver(context),
+            Either::Second(other) => other.deliver(context),
+        }
+    }
+}
+
 /// The published face of a document type: its name, version and schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {

@@ -109,7 +109,7 @@ impl Error {
     }
 
     /// The object for scripts.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         let mut object = serde_json::json!({"type": "error", "code": self.code.name(), "message": self.message});
         if let Some(hint) = &self.hint {
             insert(&mut object, "hint", hint.as_str());
@@ -119,6 +119,17 @@ impl Error {
             insert(&mut object, "line", line);
         }
         object
+    }
+}
+
+impl Error {
+    /// Reads the object back; nothing if it is none, or has a code that is not in the list.
+    pub fn from_json(object: &serde_json::Value) -> Option<Self> {
+        let text = |name: &str| object.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let name = text("code")?;
+        let code = *Code::ALL.iter().find(|code| code.name() == name)?;
+        let line = object.get("line").and_then(serde_json::Value::as_u64);
+        Some(Error { code, message: text("message")?, hint: text("hint"), line })
     }
 }
 
@@ -167,4 +178,18 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_read_back_from_its_object() {
+        let plain = Error::new(Code::NotYet, "no relay has it");
+        for error in [plain.clone().hint("the next run goes on").at("ray").line(3), plain] {
+            assert_eq!(Error::from_json(&error.json()), Some(error));
+        }
+        assert_eq!(Error::from_json(&serde_json::json!({"code": "unheard_of", "message": "no"})), None);
+    }
 }

@@ -10,6 +10,7 @@ mod connections;
 mod group;
 mod group_status;
 mod member;
+mod member_status;
 mod owner;
 mod relay_record;
 mod status_table;
@@ -18,12 +19,14 @@ mod verified_link;
 
 pub use connections::ConnectionRecords;
 pub use group::{
-    GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument, ServerPassword,
+    ClosingDocument, GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument,
+    ServerPassword,
 };
 pub use group_status::{GroupStatusDocument, RelayStatusDocument};
 pub use member::{
     AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
 };
+pub use member_status::{MemberRelayStatusDocument, MemberStatusDocument};
 pub use owner::OwnerDocument;
 pub use relay_record::{
     AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,

@@ -80,6 +80,11 @@ macro_rules! events {
                 }
             }
 
+            /// Whether another event is written down in the same words.
+            pub(crate) fn says(&self, other: &Event) -> bool {
+                self.name() == other.name() && self.params() == other.params()
+            }
+
             pub(crate) fn params(&self) -> Map<String, Value> {
                 match self {
                     $(Event::$variant $(($params))? => events!(@write $($params)?),)+

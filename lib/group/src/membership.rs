@@ -30,6 +30,8 @@
 //! | a relay alone | names of members, keys of observers until another key shows up, its own leaving |
 //! | several relays | what was said: copies are compared, and differences are told, not decided |
 //!
+//! What a member says is written down in `compose`, what it decides about others in `order`; owners use the same.
+//!
 //! An owner's word that the profile or the relays changed is only a reason to read the group link, because relays can
 //! repeat old words. Its server can return old data as well; data that was seen before and followed by other data is
 //! not taken. It is read again every six hours, when this program begins to run, and when no relay is left.
@@ -55,9 +57,11 @@ mod hear;
 mod item;
 mod kept;
 mod link;
+mod order;
 mod people;
 mod permission;
 mod process;
+mod reactions;
 mod receive;
 mod records;
 mod relay;
@@ -74,11 +78,13 @@ use agent::time::{Env, Time};
 
 pub use self::comparison::{Copy, Delivered, Difference, Mark, MessageRecord};
 pub use self::compose::{FileReference, Saying, Speech, Spoken, Voice};
-pub use self::error::{MemberError, RecordError, SpeechFault, WrongLink};
+pub use self::error::{MemberError, OrderFault, RecordError, SpeechFault, WrongLink};
 pub use self::event::{Event, Heard};
 pub use self::health::{Health, PATIENCE};
 pub use self::item::{DELETION_WINDOW, Item, Touch};
+pub use self::order::{Assurance, Order, Ordered};
 pub use self::people::{MemberRecord, Standing};
+pub use self::reactions::Reactor;
 pub use self::receive::Received;
 pub use self::records::{Change, RecordKey, Records};
 pub use self::relay::{ContentLine, RelayNumber, RelayRecord};
@@ -87,10 +93,13 @@ pub use self::task::{Line, Outcome, Task, TaskId};
 pub use self::transcript::{Compared, Finding, MarkStatus, RelayName};
 pub use self::view::KnownGroup;
 
-pub(crate) use self::compose::{Composed, compose_with};
+pub(crate) use self::answer::read_answer;
+pub(crate) use self::compose::{Composed, Composition, compose_with};
 pub(crate) use self::health::Waiting;
 pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
+pub(crate) use self::order::{Given, give};
+pub(crate) use self::relay::{KnownRelay, admit as admit_relay};
 pub(crate) use self::transcript::MarkWatch;
 pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
@@ -251,6 +260,16 @@ impl Membership {
     /// The newest mark of each owner.
     pub fn marks(&self) -> Vec<MarkStatus> {
         self.view.marks.statuses()
+    }
+
+    /// How many messages some relay, or this one, has not delivered yet.
+    pub fn awaited(&self, relay: Option<&MemberId>) -> usize {
+        self.view.awaited.count(relay)
+    }
+
+    /// When the group link is read again, if nothing else is a reason to.
+    pub fn link_due(&self) -> Time {
+        self.link.next
     }
 
     /// Whether messages can come and go.

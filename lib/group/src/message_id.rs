@@ -19,6 +19,15 @@ impl MessageId {
         MessageId(text::base64url(&random::array::<ENTROPY>(source)).into_bytes())
     }
 
+    /// The ID of a message that carries a part of what this one says: it follows from this one, so that what is said
+    /// again has the same names again.
+    pub(crate) fn of_part(&self, number: usize) -> Self {
+        let mut hashed = format!("part {number} of ").into_bytes();
+        hashed.extend_from_slice(&self.0);
+        let hash = crypto::hash::sha256(&hashed);
+        MessageId(text::base64url(hash.get(..ENTROPY).unwrap_or(&hash)).into_bytes())
+    }
+
     /// An ID as received: 1 to 255 bytes, which mean nothing.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (1..=MAX).contains(&bytes.len()).then(|| MessageId(bytes.to_vec()))

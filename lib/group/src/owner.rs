@@ -36,7 +36,9 @@
 //! | the relay never answers | [`ask_again`](GroupOwner::ask_again), or [`cancel`](GroupOwner::cancel) |
 
 pub mod address;
+mod administer;
 mod admission;
+mod adopt;
 pub mod challenge;
 mod due;
 mod end;
@@ -44,6 +46,7 @@ pub mod error;
 pub mod event;
 mod finish;
 mod headcount;
+mod history;
 mod kept;
 mod outgoing;
 pub mod persona;
@@ -58,16 +61,18 @@ pub mod task;
 mod transcript;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent::short_link::ContactShortLink;
 use agent::time::Env;
 
 pub use self::address::{AddressFault, CheckedAddress};
+pub use self::administer::{Closing, Issued};
 pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
 pub use self::event::Event;
+pub use self::history::{MAX_PAST_POSTS, PastRecords};
 pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::read_back::LinkCondition;
@@ -75,7 +80,7 @@ pub use self::receive::Received;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
-pub use self::task::{Outcome, Task, TaskId, WriteLink};
+pub use self::task::{DeleteLink, Outcome, Task, TaskId, WriteLink};
 
 use self::headcount::Headcount;
 use self::outgoing::{Say, owe};
@@ -97,7 +102,8 @@ use crate::step::link_create::GroupLink;
 /// As many as link data can list.
 const MAX_RELAYS: usize = 255;
 /// What we do beyond the protocol, as far as relays have to know.
-const EXTENSIONS: [Extension; 3] = [Extension::RelayReady, Extension::Suspension, Extension::GroupInFixedData];
+const EXTENSIONS: [Extension; 4] =
+    [Extension::RelayReady, Extension::Suspension, Extension::SignedJoin, Extension::GroupInFixedData];
 
 /// A group as its owner knows it.
 #[derive(Debug, Clone)]
@@ -113,7 +119,11 @@ pub struct GroupOwner {
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
     writing: Option<Writing>,
+    /// The owner has ended the group.
+    closing: Option<Closing>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Relay links of other owners that are none; they are read again in the next run.
+    unusable: BTreeSet<String>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -130,7 +140,9 @@ impl From<GroupLink> for GroupOwner {
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
+            closing: None,
             retries: BTreeMap::new(),
+            unusable: BTreeSet::new(),
             connections: ConnectionRecords::default(),
         }
     }
@@ -216,6 +228,7 @@ impl GroupOwner {
     /// Chooses a relay. A relay that served the group before, or refused, may be chosen again: as another member.
     pub fn invite(&mut self, address: ContactShortLink, env: &mut Env<'_>) -> Result<MemberId, OwnerError> {
         CheckedAddress::check_kind(&address)?;
+        self.check_not_over()?;
         if self.persona.is_none() {
             return Err(OwnerError::NoPersona);
         }
@@ -243,6 +256,7 @@ impl GroupOwner {
             problem: None,
             accepting: None,
             asked_roster: None,
+            promised: 0,
             history: Vec::new(),
         };
         record.note_change(env.now);

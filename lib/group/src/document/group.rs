@@ -19,7 +19,7 @@ use super::{
 };
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
 use crate::identity::{GroupId, OwnerIdentity};
-use crate::owner::{GroupOwner, Kept};
+use crate::owner::{Closing, GroupOwner, Kept};
 use crate::profile::GroupProfile;
 use crate::roster::Roster;
 use crate::step::link_create::{
@@ -85,6 +85,9 @@ pub struct GroupDocument {
     /// When the link was created, in Unix seconds
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<i64>,
+    /// How the group ended, if its owner has ended it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<ClosingDocument>,
 }
 
 /// How far a group has come.
@@ -95,6 +98,17 @@ pub enum GroupStatus {
     Prepared,
     /// The server has the link
     Created,
+    /// The owner has ended the group
+    Ended,
+}
+
+/// The end of a group
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClosingDocument {
+    /// When the owner decided it, in Unix seconds
+    pub decided_at: i64,
+    /// Whether the server has deleted the link
+    pub link_deleted: bool,
 }
 
 /// A relay that serves the group
@@ -231,11 +245,13 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept { confirmed, untold_profile, persona, roster, relays, awaited, headcount, connections } =
+        let Kept { confirmed, untold_profile, persona, roster, relays, awaited, headcount, connections, closing } =
             Kept::from(owner);
         let document = GroupDocument::from(owner.link());
         let link_data = LinkDataDocument { confirmed, untold_profile, ..document.link_data };
-        GroupDocument { relay_records: relays, persona, roster, awaited, headcount, connections, link_data, ..document }
+        let document = GroupDocument { persona, roster, awaited, headcount, connections, link_data, ..document };
+        let status = if closing.is_some() { GroupStatus::Ended } else { document.status };
+        GroupDocument { status, relay_records: relays, closing: closing.map(ClosingDocument::from), ..document }
     }
 }
 
@@ -267,6 +283,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         },
         prepared_at: group.prepared_at,
         created_at: queue.map(|queue| queue.created_at),
+        closing: None,
     }
 }
 
@@ -280,6 +297,18 @@ fn queue_document(group: &OwnGroup, access: Option<&QueueAccess>) -> QueueDocume
         delivery_private_key: group.keys.dh_key.clone(),
         recipient_id: access.map(|access| access.recipient_id.clone()),
         server_public_key: access.map(|access| access.server_dh_key),
+    }
+}
+
+impl From<Closing> for ClosingDocument {
+    fn from(Closing { decided_at, link_deleted }: Closing) -> Self {
+        ClosingDocument { decided_at, link_deleted }
+    }
+}
+
+impl From<ClosingDocument> for Closing {
+    fn from(ClosingDocument { decided_at, link_deleted }: ClosingDocument) -> Self {
+        Closing { decided_at, link_deleted }
     }
 }
 
@@ -297,6 +326,7 @@ impl TryFrom<GroupDocument> for GroupState {
             awaited: document.awaited.clone(),
             headcount: document.headcount.clone(),
             connections: document.connections.clone(),
+            closing: document.closing.map(Closing::from),
         };
         let prepared = PreparedGroupLink(own_group(document)?);
         match queue {
@@ -316,9 +346,17 @@ fn created_queue(document: &GroupDocument) -> Result<Option<CreatedQueue>, Incon
         _ => return Err(Inconsistent::new("queue", "recipient_id and server_public_key come together or not at all")),
     };
     match (document.status, document.created_at) {
-        (GroupStatus::Created, Some(created_at)) => Ok(Some(CreatedQueue { access, created_at })),
+        (GroupStatus::Ended, _) if document.closing.is_none() => {
+            Err(Inconsistent::new("closing", "missing in a group that was ended"))
+        }
+        (GroupStatus::Prepared | GroupStatus::Created, _) if document.closing.is_some() => {
+            Err(Inconsistent::new("closing", "in a group that was not ended"))
+        }
+        (GroupStatus::Created | GroupStatus::Ended, Some(created_at)) => Ok(Some(CreatedQueue { access, created_at })),
         (GroupStatus::Prepared, None) if access.is_none() => Ok(None),
-        (GroupStatus::Created, None) => Err(Inconsistent::new("created_at", "missing in a created group")),
+        (GroupStatus::Created | GroupStatus::Ended, None) => {
+            Err(Inconsistent::new("created_at", "missing in a created group"))
+        }
         (GroupStatus::Prepared, _) => {
             Err(Inconsistent::new("status", "prepared, but the document has what only a created group has"))
         }

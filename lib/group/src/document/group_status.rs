@@ -141,13 +141,14 @@ fn of_group(group: &OwnGroup, status: GroupStatus) -> GroupStatusDocument {
 }
 
 fn of_owner(owner: &GroupOwner) -> GroupStatusDocument {
+    let status = if owner.closing().is_some() { GroupStatus::Ended } else { GroupStatus::Created };
     GroupStatusDocument {
         link_written: owner.is_written(),
         roster_version: owner.roster().version(),
         known_to_relays_as: owner.persona().map(|persona| persona.profile().display_name.clone()),
         receives_at: owner.persona().map(|persona| persona.server().address.clone()),
         relays: owner.relays().iter().map(|record| of_relay(owner, record)).collect(),
-        ..of_group(owner.link().group(), GroupStatus::Created)
+        ..of_group(owner.link().group(), status)
     }
 }
 

@@ -31,6 +31,9 @@ pub struct PersonaDocument {
     /// Secret: lets its holder create queues on the server
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_password: Option<ServerPassword>,
+    /// Whether the name was chosen; otherwise it is a random one, and stays
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub known: bool,
 }
 
 /// One invitation of one relay
@@ -117,6 +120,9 @@ pub struct RelayRecordDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub transfer: Option<RosterTransfer>,
+    /// How many of the owner's last posts the relay gets before the group link lists it
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub posts_to_give: u32,
     /// The version of the roster up to which the relay was asked for what is missing
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_roster: Option<i64>,
@@ -172,6 +178,8 @@ pub enum ReasonCode {
     Left,
     /// Inactive: the link was published without it
     Unlisted,
+    /// Inactive: the owner ended the group
+    GroupDeleted,
     /// Inactive: the connection with it is lost
     ConnectionLost,
     /// Rejected: it refused

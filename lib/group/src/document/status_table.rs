@@ -29,6 +29,7 @@ impl GroupStatusDocument {
         let status = match self.status {
             GroupStatus::Prepared => "prepared; the link does not exist yet",
             GroupStatus::Created => "created",
+            GroupStatus::Ended => "ended by its owner",
         };
         let written = if self.link_written { "written" } else { "not written yet" };
         let mut lines = vec![

@@ -45,6 +45,13 @@ pub struct MessageRecord {
     /// What became of it later.
     #[serde(default, skip_serializing_if = "Item::is_untouched")]
     pub(super) item: Item,
+    /// It came, and was too old to be kept: nothing that comes under its name is new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    forgotten: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What one or several relays delivered.
@@ -74,10 +81,6 @@ pub struct Delivered {
     pub sent_at: i64,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Name(#[serde(with = "unpadded")] MemberId);
 
@@ -89,8 +92,8 @@ pub struct Mark {
     pub relay: MemberId,
     /// What.
     pub difference: Difference,
-    /// Whether a signature refutes it, or what the same relay delivered before. Otherwise the relay is only one of
-    /// several that disagree.
+    /// Whether a signature refutes it under a key that an owner vouches for, or what the same relay delivered before.
+    /// Otherwise the relay is only one of several that disagree.
     pub refuted: bool,
 }
 
@@ -216,10 +219,25 @@ impl Copy {
     }
 }
 
+/// Of two copies that say the same, the one with the better signature is kept.
+fn worth(trust: Trust) -> u8 {
+    match trust {
+        Trust::Unsigned => 0,
+        Trust::SignedWithoutKey => 1,
+        Trust::Verified(_) => 2,
+    }
+}
+
 impl MessageRecord {
     /// Reads a record.
     pub fn parse(key: &super::RecordKey, bytes: &[u8]) -> Result<Self, super::RecordError> {
         super::records::read(key, bytes)
+    }
+
+    /// What stays of a message that is not kept any longer, as a record: that it came. Without it a relay could deliver
+    /// old messages as new ones.
+    pub fn forgotten() -> Vec<u8> {
+        super::records::write(&MessageRecord { forgotten: true, ..MessageRecord::default() })
     }
 
     /// The copy that counts, if the message came.
@@ -245,6 +263,11 @@ impl MessageRecord {
     /// Whether a copy came that was not accepted.
     pub(super) fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether something of this name came, even if nothing is left of it.
+    pub(super) fn came_once(&self) -> bool {
+        self.refused || self.forgotten
     }
 
     /// A copy came that is not accepted. It does not stand in the way of another one, but the post was not withheld.
@@ -282,6 +305,9 @@ impl MessageRecord {
 
     /// Takes a copy.
     pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Comparison {
+        if self.forgotten {
+            return Comparison::Repeated;
+        }
         let copy = Copy::of(arrival);
         let Some(kept) = &mut self.kept else {
             self.kept = Some(copy);
@@ -293,15 +319,20 @@ impl MessageRecord {
         if kept.digest == copy.digest {
             let repeated = kept.is_by(relay);
             let mut marks = Vec::new();
-            match (was_verified, is_verified) {
-                (false, true) => {
-                    marks.extend(kept.marks(Difference::Signature, true).filter(|mark| mark.relay != *relay));
-                    (kept.trust, kept.role, kept.bytes) = (copy.trust, copy.role, copy.bytes);
+            match (kept.trust, copy.trust) {
+                (Trust::Unsigned, Trust::Verified(_)) => {
+                    let refuted = copy.trust.refutes();
+                    marks.extend(kept.marks(Difference::Signature, refuted).filter(|mark| mark.relay != *relay));
                 }
-                (true, false) => {
-                    marks.push(Mark { relay: relay.clone(), difference: Difference::Signature, refuted: true });
+                (Trust::Verified(_), Trust::Unsigned) => {
+                    let refuted = kept.trust.refutes();
+                    marks.push(Mark { relay: relay.clone(), difference: Difference::Signature, refuted });
                 }
+                // Relays that delivered a signature which nobody could check yet have left nothing out.
                 _ => {}
+            }
+            if worth(kept.trust) < worth(copy.trust) {
+                (kept.trust, kept.role, kept.bytes) = (copy.trust, copy.role, copy.bytes);
             }
             kept.deliver(&arrival.delivered);
             let marks = self.mark(marks);
@@ -316,7 +347,8 @@ impl MessageRecord {
         let same_author = difference == Difference::Content;
         if is_verified && !was_verified {
             let before = std::mem::replace(kept, copy);
-            let mut marks: Vec<Mark> = before.marks(difference, same_author).collect();
+            let refuted = same_author && kept.trust.refutes();
+            let mut marks: Vec<Mark> = before.marks(difference, refuted).collect();
             if !same_author && !before.is_by(relay) {
                 marks.push(Mark { relay: relay.clone(), difference, refuted: false });
             }
@@ -325,7 +357,7 @@ impl MessageRecord {
         }
         let twice =
             kept.is_by(relay) || self.others.iter().any(|other| other.digest != copy.digest && other.is_by(relay));
-        let refuted = same_author && (was_verified || twice);
+        let refuted = same_author && (kept.trust.refutes() || twice);
         let mut marks = vec![Mark { relay: relay.clone(), difference, refuted }];
         if !was_verified || difference == Difference::Author {
             marks.extend(kept.marks(difference, false).filter(|mark| mark.relay != *relay));

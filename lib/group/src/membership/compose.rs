@@ -13,10 +13,12 @@
 
 use agent::time::{Env, Time};
 use codec::time::UtcTime;
+use crypto::Random;
 
 use super::comparison::{Arrival, Copy, Delivered};
 use super::error::SpeechFault;
 use super::item::{DELETION_WINDOW, Touch};
+use super::reactions::{Reactor, TooMany};
 use super::records::{Change, Page, RecordKey, Records};
 use super::relay::{RelayNumber, RelayRecord, Unsent};
 use super::view::{View, seconds};
@@ -45,6 +47,9 @@ const MAX_DESCRIPTION_PARTS: usize = 16;
 /// What to say, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
+    /// The name of the message, drawn by whoever wants it said; absent for a fresh one. What is said again under the same
+    /// name is said once: so it can be repeated when nobody knows whether it was said.
+    pub id: Option<MessageId>,
     /// What.
     pub what: Saying,
     /// As whom.
@@ -134,6 +139,17 @@ pub struct Spoken {
     pub changes: Vec<Change>,
 }
 
+/// What is to be said, written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Composition {
+    /// The names of the messages.
+    pub(crate) messages: Vec<MessageId>,
+    /// What relays are to get: nothing if it was said before.
+    pub(crate) composed: Vec<Composed>,
+    /// Records to be written.
+    pub(crate) changes: Vec<Change>,
+}
+
 /// One message, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Composed {
@@ -149,12 +165,35 @@ impl Speech {
             Saying::Edit { message, .. } | Saying::Delete { message } | Saying::React { message, .. } => Some(message),
         }
     }
+
+    /// The name of one of the messages that say it: the first, or a part of a file's description.
+    fn name(&self, index: usize, random: &mut dyn Random) -> MessageId {
+        match &self.id {
+            None => MessageId::random(random),
+            Some(id) if index == 0 => id.clone(),
+            Some(id) => id.of_part(index),
+        }
+    }
 }
 
 impl Membership {
     /// Says something to all relays that can be talked to. If it cannot be said, nothing has changed.
     pub fn say(&mut self, speech: &Speech, records: &dyn Records, env: &mut Env<'_>) -> Result<Spoken, MemberError> {
         self.check_not_over()?;
+        let relays = self.hearers()?;
+        let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
+        for message in &composed {
+            self.send_to(&relays, message);
+        }
+        let said = composed.iter().filter_map(|composed| self.view.as_others_hear(&composed.body));
+        let posts: Vec<MessageId> = said.filter_map(|said| is_post(said.message()).cloned()).collect();
+        posts.into_iter().for_each(|post| self.view.marks.said(post, seconds(env.now)));
+        let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
+        Ok(Spoken { messages, relays, reveals_owner, changes })
+    }
+
+    /// The relays that can be talked to, if there is one, and all of them take more.
+    pub(super) fn hearers(&self) -> Result<Vec<RelayNumber>, MemberError> {
         let relays: Vec<RelayNumber> =
             self.relays.iter().filter(|record| record.is_connected()).map(RelayRecord::number).collect();
         if relays.is_empty() {
@@ -163,24 +202,21 @@ impl Membership {
         if self.relays.iter().any(|record| record.unsent.len() >= MAX_UNSENT) {
             return Err(MemberError::TooManyUnsent(MAX_UNSENT));
         }
-        let (composed, changes) = compose_with(&self.view, speech, records, env)?;
-        for number in &relays {
-            self.record_mut(*number)?.speak();
-            for Composed { id, body } in &composed {
-                let unsent = self.next_unsent;
-                self.next_unsent = unsent.saturating_add(1);
-                let unsent = Unsent { number: unsent, message: Some(id.clone()), body: body.clone() };
-                if let Ok(record) = self.record_mut(*number) {
-                    record.unsent.push_back(unsent);
-                }
+        Ok(relays)
+    }
+
+    /// A message waits for these relays from now on.
+    pub(super) fn send_to(&mut self, relays: &[RelayNumber], message: &Composed) {
+        for relay in relays {
+            let number = self.next_unsent;
+            let Ok(record) = self.record_mut(*relay) else { continue };
+            record.speak();
+            if record.owes(&message.id) {
+                continue;
             }
+            record.unsent.push_back(Unsent { number, message: Some(message.id.clone()), body: message.body.clone() });
+            self.next_unsent = number.saturating_add(1);
         }
-        let said = composed.iter().filter_map(|composed| self.view.as_others_hear(&composed.body));
-        let posts: Vec<MessageId> = said.filter_map(|said| is_post(said.message()).cloned()).collect();
-        posts.into_iter().for_each(|post| self.view.marks.said(post, seconds(env.now)));
-        let messages = composed.into_iter().map(|composed| composed.id).collect();
-        let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
-        Ok(Spoken { messages, relays, reveals_owner, changes })
     }
 }
 
@@ -190,13 +226,78 @@ pub(crate) fn compose_with(
     speech: &Speech,
     records: &dyn Records,
     env: &mut Env<'_>,
-) -> Result<(Vec<Composed>, Vec<Change>), MemberError> {
-    let mut page = Page::load(records, speech.subject().cloned().map(RecordKey::Message))?;
+) -> Result<Composition, MemberError> {
+    let names = speech.subject().into_iter().chain(&speech.id);
+    let reactor = view.reactor(speech).map(RecordKey::Reactions);
+    let mut page = Page::load(records, names.cloned().map(RecordKey::Message).chain(reactor))?;
+    if let Some(messages) = view.said_before(speech, &page, env)? {
+        return Ok(Composition { messages, composed: Vec::new(), changes: Vec::new() });
+    }
+    view.count_reaction(speech, &mut page)?;
     let composed = view.compose(speech, &mut page, env)?;
-    Ok((composed, page.into_changes()))
+    let messages = composed.iter().map(|composed| composed.id.clone()).collect();
+    Ok(Composition { messages, composed, changes: page.into_changes() })
 }
 
 impl View {
+    /// Who reacts to what with it.
+    fn reactor(&self, speech: &Speech) -> Option<Reactor> {
+        let Saying::React { message, .. } = &speech.what else { return None };
+        Some(Reactor { message: message.clone(), member: self.me.id.clone() })
+    }
+
+    /// Members drop what is more than they count.
+    fn count_reaction(&self, speech: &Speech, page: &mut Page) -> Result<(), SpeechFault> {
+        let (Some(reactor), Saying::React { message, reaction, add }) = (self.reactor(speech), &speech.what) else {
+            return Ok(());
+        };
+        let reaction = self.reaction(speech, message, reaction, *add, page)?;
+        let (ChatEvent::MessageReact(reaction), Some(record)) = (&reaction, page.reactions_mut(&reactor)) else {
+            return Ok(());
+        };
+        record.take(reaction).map_err(|TooMany| SpeechFault::TooManyReactions)
+    }
+
+    /// The names of the messages, if they were said before under the name that they have here.
+    fn said_before(
+        &self,
+        speech: &Speech,
+        page: &Page,
+        env: &mut Env<'_>,
+    ) -> Result<Option<Vec<MessageId>>, SpeechFault> {
+        let Some(id) = &speech.id else { return Ok(None) };
+        let Some(copy) = page.message(id).and_then(|record| record.kept()) else { return Ok(None) };
+        let count = match self.events(speech, page, env.now) {
+            Ok((events, _)) => {
+                let said = copy.message().filter(|_| self.check_ours(id, copy).is_ok());
+                let same = said.zip(events.first()).is_some_and(|(said, event)| said.message().event.says(event));
+                if !same {
+                    return Err(SpeechFault::NameTaken(id.clone()));
+                }
+                events.len()
+            }
+            // It could be said then, and cannot any more.
+            Err(_) => {
+                self.check_ours(id, copy).map_err(|_| SpeechFault::NameTaken(id.clone()))?;
+                1
+            }
+        };
+        Ok(Some((0..count).map(|index| speech.name(index, env.random)).collect()))
+    }
+
+    /// The events that say it, and whether they are to be signed.
+    fn events(&self, speech: &Speech, page: &Page, now: Time) -> Result<(Vec<ChatEvent>, bool), SpeechFault> {
+        self.check_voice(speech)?;
+        Ok(match &speech.what {
+            Saying::Post { .. } => (self.post(speech, page)?, speech.signed),
+            Saying::Edit { message, content, mentions } => self.edit(speech, message, content, mentions, page)?,
+            Saying::Delete { message } => self.deletion(speech, message, page, now)?,
+            Saying::React { message, reaction, add } => {
+                (vec![self.reaction(speech, message, reaction, *add, page)?], false)
+            }
+        })
+    }
+
     /// Writes down what is said. The page knows of it afterwards.
     pub(super) fn compose(
         &self,
@@ -204,21 +305,12 @@ impl View {
         page: &mut Page,
         env: &mut Env<'_>,
     ) -> Result<Vec<Composed>, MemberError> {
-        self.check_voice(speech)?;
-        let (events, signed) = match &speech.what {
-            Saying::Post { .. } => (self.post(speech, page)?, speech.signed),
-            Saying::Edit { message, content, mentions } => self.edit(speech, message, content, mentions, page)?,
-            Saying::Delete { message } => self.deletion(speech, message, page, env.now)?,
-            Saying::React { message, reaction, add } => {
-                (vec![self.reaction(speech, message, reaction, *add, page)?], false)
-            }
-        };
+        let (events, signed) = self.events(speech, page, env.now)?;
         let mut composed: Vec<Composed> = Vec::new();
-        for event in events {
+        for (index, event) in events.into_iter().enumerate() {
             let described = composed.first().map(|first| first.id.clone());
-            let event = of_message(event, described);
-            let message = Message::named(event, env.random);
-            let Some(id) = message.id.clone() else { continue };
+            let id = speech.name(index, env.random);
+            let message = Message { id: Some(id.clone()), ..Message::unnamed(of_message(event, described)) };
             // Parts of a description are never signed, whatever they describe.
             let signs = signed && !matches!(message.event, ChatEvent::MessageFileDescription(_));
             let authored: AuthoredMessage = match signs {
@@ -242,18 +334,18 @@ impl View {
         heard.ok()
     }
 
-    fn signer(&self) -> Signer<'_> {
+    pub(super) fn signer(&self) -> Signer<'_> {
         Signer { group: &self.group.group_id, member: &self.me.id, key: &self.me.key }
     }
 
     /// What we would believe of ourselves.
-    fn myself(&self) -> Author {
+    pub(super) fn myself(&self) -> Author {
         let asserted = Asserted { role: self.me.role.clone(), key: Some(self.me.key.public()) };
         self.links.author(&self.me.id, &self.roster, asserted)
     }
 
     /// Our own messages are known as those of others are, so that they can be edited, and copies are compared.
-    fn remember(&self, id: MessageId, authored: AuthoredMessage, page: &mut Page, now: Time) {
+    pub(super) fn remember(&self, id: MessageId, authored: AuthoredMessage, page: &mut Page, now: Time) {
         let Ok(message) = authored.verify(&self.myself(), &self.recipient()) else { return };
         let (at, relay) = (seconds(now), self.me.id.clone());
         let mut record = super::MessageRecord::default();

@@ -100,6 +100,12 @@ impl Awaited {
         Vec::from(gone)
     }
 
+    /// How many messages are waited for, or those from one relay.
+    pub(super) fn count(&self, relay: Option<&MemberId>) -> usize {
+        let waits = |waiting: &&Waiting| relay.is_none_or(|relay| waiting.relays.contains(relay));
+        self.0.iter().filter(waits).count()
+    }
+
     /// When something is given up next.
     pub(crate) fn next_due(&self, opened: Time) -> Option<Time> {
         self.0.iter().map(|waiting| waiting.since.max(opened).after(PATIENCE)).min()

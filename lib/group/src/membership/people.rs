@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::RecordError;
+use super::records::{self, RecordKey};
 use crate::bytes::unpadded_option;
 use crate::element::{AuthoredMessage, SignedMessage};
 use crate::event::{Event, Join};
@@ -30,6 +32,9 @@ pub struct MemberRecord {
     standing: Standing,
     #[serde(default)]
     blocked: bool,
+    /// What it wrote went with it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    erased: bool,
     /// Whoever counts members has counted this one.
     #[serde(default, skip_serializing_if = "is_false")]
     counted: bool,
@@ -74,6 +79,11 @@ fn is_own(signed: &SignedMessage, join: &Join, member: &MemberId, group: &GroupI
 }
 
 impl MemberRecord {
+    /// Reads what was kept.
+    pub fn parse(key: &RecordKey, bytes: &[u8]) -> Result<Self, RecordError> {
+        records::read(key, bytes)
+    }
+
     /// The member's name, as far as it is known; nobody vouches for it.
     pub fn name(&self) -> Option<&str> {
         Some(self.name.as_str()).filter(|name| !name.is_empty())
@@ -97,6 +107,11 @@ impl MemberRecord {
     /// Whether moderators blocked it.
     pub fn is_blocked(&self) -> bool {
         self.blocked
+    }
+
+    /// Whether what it wrote was removed with it.
+    pub fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// What a signature of the member is checked with, and what it may do, unless owners say otherwise.
@@ -126,7 +141,10 @@ impl MemberRecord {
     /// The member's own request for admission.
     pub(super) fn joined(&mut self, join: &ProvenJoin<'_>) -> Result<(), OtherKey> {
         self.pin(join.0.new_member_key)?;
-        self.named(&join.0.profile);
+        // It may go by another name since: relays pass the request on whenever somebody does not know the member.
+        if self.name.is_empty() {
+            self.named(&join.0.profile);
+        }
         self.arrive();
         self.role.get_or_insert(Role::Observer);
         self.proven = true;
@@ -156,6 +174,12 @@ impl MemberRecord {
 
     pub(super) fn set_blocked(&mut self, blocked: bool) {
         self.blocked = blocked;
+    }
+
+    /// It was removed, perhaps with what it wrote.
+    pub(super) fn removed(&mut self, with_messages: bool) {
+        self.standing = Standing::Removed;
+        self.erased |= with_messages;
     }
 
     /// Who left may come back; who was removed may not.

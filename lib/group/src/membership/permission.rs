@@ -71,7 +71,7 @@ impl View {
     }
 
     /// What somebody may do.
-    fn role_of(&self, id: &MemberId, page: &Page) -> Role {
+    pub(super) fn role_of(&self, id: &MemberId, page: &Page) -> Role {
         let unknown = MemberRecord::default();
         self.author(id, page.member(id).unwrap_or(&unknown)).role().clone()
     }

@@ -10,8 +10,10 @@ use super::hear::Step;
 use super::item::Touch;
 use super::people::Standing;
 use super::permission::moderated;
+use super::reactions::{Reactor, TooMany};
 use super::status::{EndReason, GoneReason};
 use super::view::{Demand, View};
+use crate::content::MessageReaction;
 use crate::event::{Event as ChatEvent, MemberRemoval, RoleChange};
 use crate::identity::MemberId;
 use crate::member::{Restriction, Role};
@@ -30,6 +32,7 @@ impl View {
             ChatEvent::GroupRoster(_) => return,
             ChatEvent::MessageNew(_) => settle(message, step),
             ChatEvent::MessageUpdate(_) | ChatEvent::MessageDelete(_) => touch(message, step),
+            ChatEvent::MessageReact(reaction) => reacted(reaction, by.as_ref(), step),
             ChatEvent::GroupInfo(info) if info.group_profile.says_the_same(&self.group.profile) => {
                 let owner = by.as_ref().filter(|_| message.is_word_of_owner() && self.compares_marks());
                 owner.into_iter().for_each(|by| self.marks.in_message(&info.transcript, by, &mut step.events));
@@ -108,7 +111,7 @@ impl View {
         } else if self.links.is_relay(id) {
             step.demands.push(Demand::Part(id.clone(), GoneReason::Removed));
         } else if let Some(record) = step.page.member_mut(id) {
-            record.depart(Standing::Removed);
+            record.removed(removal.messages == Some(true));
             self.count(id, step);
         }
         self.ask_for_roster(step);
@@ -147,6 +150,14 @@ fn settle(message: &AcceptedMessage, step: &mut Step<'_>) -> Result<(), &'static
     let record = message.message().id.as_ref().and_then(|id| step.page.message_mut(id));
     record.into_iter().for_each(MessageRecord::settle);
     Ok(())
+}
+
+/// A member reacts to a message, or takes that back.
+fn reacted(reaction: &MessageReaction, by: Option<&MemberId>, step: &mut Step<'_>) -> Result<(), &'static str> {
+    let Some(member) = by.cloned() else { return Ok(()) };
+    let reactor = Reactor { message: reaction.message_id.clone(), member };
+    let Some(record) = step.page.reactions_mut(&reactor) else { return Ok(()) };
+    record.take(reaction).map_err(|TooMany| "more reactions by one member to one message than count")
 }
 
 /// Another message changes or goes.

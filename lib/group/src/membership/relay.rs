@@ -44,15 +44,15 @@ impl fmt::Display for RelayNumber {
 
 /// A relay whose relay link passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KnownRelay {
-    pub(super) id: MemberId,
-    pub(super) key: RelayPublicKey,
-    pub(super) profile: RelayProfile,
-    pub(super) binding: GroupBinding,
+pub(crate) struct KnownRelay {
+    pub(crate) id: MemberId,
+    pub(crate) key: RelayPublicKey,
+    pub(crate) profile: RelayProfile,
+    pub(crate) binding: GroupBinding,
     /// Those that we know.
-    pub(super) extensions: Vec<Extension>,
+    pub(crate) extensions: Vec<Extension>,
     /// What its program speaks, once it said something.
-    pub(super) versions: Option<VersionRange>,
+    pub(crate) versions: Option<VersionRange>,
 }
 
 #[derive(Debug, Clone)]
@@ -262,6 +262,11 @@ impl RelayRecord {
         self.unsent.len()
     }
 
+    /// Whether a message waits for it.
+    pub(super) fn owes(&self, message: &MessageId) -> bool {
+        self.unsent.iter().any(|unsent| unsent.message.as_ref() == Some(message))
+    }
+
     /// Whether connections with it are still to be deleted.
     pub fn is_parting(&self) -> bool {
         !self.discarded.is_empty()
@@ -343,7 +348,7 @@ impl RelayRecord {
 
 /// Checks what stands behind a relay link before anything is sent there: it must be a link of this group's relay, signed
 /// by its key, that takes requests. The answer is the relay, and where to send the request.
-pub(super) fn admit(
+pub(crate) fn admit(
     link: &ContactShortLink,
     retrieved: &RetrievedLinkData,
     group: GroupId,

@@ -223,7 +223,8 @@ enum Presence {
     Same,
     /// What counts here is something else.
     Other(Vec<RelayName>),
-    /// A copy was refused, or relays disagree so much that not all copies were kept. That was told.
+    /// It was here and is forgotten, a copy was refused, or relays disagree so much that not all copies were kept. That was
+    /// told.
     Disputed,
 }
 
@@ -634,7 +635,7 @@ fn whole_seconds(duration: Duration) -> i64 {
 fn presence(record: Option<&MessageRecord>, digest: Option<&ContentDigest>) -> Presence {
     let Some(record) = record else { return Presence::Absent };
     let Some(kept) = record.kept() else {
-        return if record.was_refused() { Presence::Disputed } else { Presence::Absent };
+        return if record.came_once() { Presence::Disputed } else { Presence::Absent };
     };
     let says = |copy: &Copy| digest.is_none_or(|digest| copy.digest() == digest.as_bytes());
     if says(kept) {

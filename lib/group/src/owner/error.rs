@@ -49,9 +49,12 @@ pub enum OwnerError {
     /// A name that nobody may have.
     #[error(transparent)]
     Profile(#[from] ProfileFault),
-    /// What is to be said to the group cannot be said.
+    /// What is to be said to the group cannot be said, or what is to be done cannot be ordered.
     #[error(transparent)]
     Speech(#[from] MemberError),
+    /// The owner has ended the group.
+    #[error("the group was ended")]
+    Over,
     /// What is kept of messages and members cannot be read.
     #[error(transparent)]
     Records(#[from] RecordError),

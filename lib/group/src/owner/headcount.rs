@@ -76,7 +76,7 @@ impl GroupOwner {
 
     /// When the number in the link is to be changed, if this owner can write there.
     pub(super) fn headcount_due(&self) -> Option<Time> {
-        self.headcount.due().filter(|_| self.link.queue().access.is_some())
+        self.headcount.due().filter(|_| self.link.queue().access.is_some() && self.closing.is_none())
     }
 
     /// Brings the number of members into the link, if that is due.

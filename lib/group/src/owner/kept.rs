@@ -3,11 +3,15 @@
 //! A document is outside data like any other: each status needs what belongs to it.
 
 use agent::connection::Delivery;
+use agent::short_link::ContactKind;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
+use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
+use super::adopt::{Adopting, Step};
 use super::headcount::Headcount;
+use super::history::MAX_PAST_POSTS;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
@@ -45,6 +49,7 @@ pub(crate) struct Kept {
     pub(crate) awaited: Vec<AwaitedByOwnerDocument>,
     pub(crate) headcount: Option<HeadcountDocument>,
     pub(crate) connections: ConnectionRecords,
+    pub(crate) closing: Option<Closing>,
 }
 
 impl From<&GroupOwner> for Kept {
@@ -58,6 +63,7 @@ impl From<&GroupOwner> for Kept {
             awaited: owner.view.awaited.0.iter().map(AwaitedByOwnerDocument::from).collect(),
             headcount: headcount_document(owner),
             connections: owner.connections.clone(),
+            closing: owner.closing,
         }
     }
 }
@@ -94,8 +100,9 @@ impl Kept {
         if let Some(headcount) = self.headcount {
             owner.headcount = headcount.into();
         }
-        let (untold_profile, connections) = (self.untold_profile, self.connections);
-        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, ..owner })
+        let (untold_profile, connections, closing) = (self.untold_profile, self.connections, self.closing);
+        require(closing.is_none() || live == 0, FIELD, "a relay serves a group that was ended")?;
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, closing, ..owner })
     }
 }
 
@@ -105,6 +112,7 @@ impl From<&Persona> for PersonaDocument {
             profile: persona.profile.clone(),
             server: persona.server.address.clone(),
             server_password: persona.server.password.as_ref().map(ServerPassword::from),
+            known: persona.known,
         }
     }
 }
@@ -116,7 +124,7 @@ impl TryFrom<PersonaDocument> for Persona {
         document.profile.check().map_err(|fault| Inconsistent::new("persona.profile", fault))?;
         let password = document.server_password.map(|password| password.parse("persona.server_password"));
         let server = ServerWithPassword { address: document.server, password: password.transpose()? };
-        Ok(Persona { profile: document.profile, server })
+        Ok(Persona { profile: document.profile, server, known: document.known })
     }
 }
 
@@ -197,6 +205,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             connection: record.connection().as_str().to_owned(),
             handshake: match &record.stage {
                 Stage::Accepted(accepted) => Some(accepted.handshake.into()),
+                Stage::Adopting(adopting) => adopting.handshake().map(HandshakeDocument::from),
                 _ => None,
             },
             attempt: record.attempt,
@@ -212,6 +221,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             health: None,
             transfer: None,
             asked_roster: record.asked_roster,
+            posts_to_give: record.promised,
         }
     }
 }
@@ -234,11 +244,15 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
             problem: document.problem,
             accepting: document.accepting,
             asked_roster: document.asked_roster,
+            promised: document.posts_to_give.min(MAX_PAST_POSTS),
             history: document.history,
         };
         let named = record.connection().as_str() == document.connection;
         require(named, "relay_records.connection", "not the connection of this relay and attempt")?;
-        let talks = record.is_connected() || record.stage.parting() == Some(Parting::Say);
+        // What is owed to a relay of another owner waits until that is in reach again.
+        let talks = record.is_connected()
+            || matches!(record.stage, Stage::Adopting(_))
+            || record.stage.parting() == Some(Parting::Say);
         let has_something = record.stage.parting() != Some(Parting::Say) || !record.owed.is_empty();
         require(has_something, "relay_records.parting", "there is nothing to say")?;
         require(talks || record.owed.is_empty(), "relay_records.to_say", "there is no connection to say it through")?;
@@ -251,6 +265,11 @@ fn stage(document: &RelayRecordDocument) -> Result<Stage, Inconsistent> {
     let answer = answer(document)?;
     let relay = answer.clone().and_then(|answer| admitted(document, answer));
     let accepted = || relay.clone().ok_or_else(|| missing("relay_records.public_key"));
+    if document.address.kind == ContactKind::Group
+        && let Some(step) = Step::of(document.status, document.handshake.map(Handshake::from))
+    {
+        return Ok(Stage::Adopting(Adopting { relay: accepted()?, target: None, step }));
+    }
     Ok(match document.status {
         Status::New => Stage::New(New::default()),
         Status::Invited => {
@@ -339,6 +358,7 @@ impl From<InactiveReason> for ReasonCode {
             InactiveReason::RemovedUnnotified => ReasonCode::RemovedUnnotified,
             InactiveReason::Left => ReasonCode::Left,
             InactiveReason::Unlisted => ReasonCode::Unlisted,
+            InactiveReason::GroupDeleted => ReasonCode::GroupDeleted,
             InactiveReason::ConnectionLost => ReasonCode::ConnectionLost,
         }
     }
@@ -351,6 +371,7 @@ fn inactive(document: &RelayRecordDocument) -> Option<InactiveReason> {
         ReasonCode::RemovedUnnotified => Some(InactiveReason::RemovedUnnotified),
         ReasonCode::Left => Some(InactiveReason::Left),
         ReasonCode::Unlisted => Some(InactiveReason::Unlisted),
+        ReasonCode::GroupDeleted => Some(InactiveReason::GroupDeleted),
         ReasonCode::ConnectionLost => Some(InactiveReason::ConnectionLost),
         _ => None,
     }

@@ -57,6 +57,11 @@ impl Say {
 
 /// Adds what is to be said, without saying the same twice.
 pub(super) fn owe(owed: &mut Vec<Owed>, id: MessageId, say: Say) {
+    // Orders that follow from a roster come after it: a newer one takes the place of one that waits.
+    if let Some(waiting) = owed.iter_mut().find(|before| before.say == Say::Roster && say == Say::Roster) {
+        waiting.id = id;
+        return;
+    }
     owed.retain(|before| !before.say.is_covered_by(&say));
     owed.push(Owed { id, say });
 }

@@ -8,6 +8,7 @@ use crypto::{Random, random};
 use smp::address::{ServerAddress, ServerWithPassword};
 
 use crate::member::{MemberProfile, Role};
+use crate::membership::{MemberError, OrderFault};
 use crate::preferences::Preferences;
 use crate::profile::ProfileFault;
 
@@ -27,19 +28,34 @@ const THINGS: [&str; 32] = [
 pub struct Persona {
     pub(super) profile: MemberProfile,
     pub(super) server: ServerWithPassword,
+    /// Whether the profile says who it is. Who goes by a random name keeps it.
+    pub(super) known: bool,
 }
 
 impl Persona {
     /// Somebody whom nobody knows, whose queues will be at `server`.
     pub fn random(server: ServerWithPassword, random: &mut dyn Random) -> Self {
-        Persona { profile: MemberProfile::named(&random_name(random)), server }
+        Persona { profile: MemberProfile::named(&random_name(random)), server, known: false }
     }
 
     /// An owner who wants to be known. Ways to reach it outside the group are left out all the same.
     pub fn known(profile: MemberProfile, server: ServerWithPassword) -> Result<Self, ProfileFault> {
         profile.check()?;
         let profile = profile.in_group(Preferences::of(None), &Role::Owner);
-        Ok(Persona { profile: MemberProfile { contact_link: None, ..profile }, server })
+        Ok(Persona { profile: MemberProfile { contact_link: None, ..profile }, server, known: true })
+    }
+
+    /// The same with another profile. A random name is not changed: its bearer would be seen to be the same as before.
+    pub(crate) fn renamed(&self, profile: &MemberProfile) -> Result<Self, MemberError> {
+        if !self.known {
+            return Err(OrderFault::Incognito.into());
+        }
+        Ok(Persona::known(profile.clone(), self.server.clone())?)
+    }
+
+    /// Whether it goes by a name that it chose, and not by a random one.
+    pub fn is_known(&self) -> bool {
+        self.known
     }
 
     /// What relays are told about the owner.

@@ -29,6 +29,7 @@ impl GroupOwner {
         member_count: u64,
         env: &mut Env<'_>,
     ) -> Result<(), OwnerError> {
+        self.check_not_over()?;
         let group_before = self.link.clone();
         let GroupContents { profile: before, relays: listed, transcript, .. } = self.link.group().contents().clone();
         // Relays that found no room before may find it now; if not, that is no reason to keep the old profile.
@@ -50,7 +51,7 @@ impl GroupOwner {
     pub(super) fn settle(&mut self, env: &mut Env<'_>, events: &mut Vec<Event>) {
         let contents = self.link.group().contents().clone();
         let relays = self.links_to_list(&contents.relays);
-        if relays == contents.relays {
+        if relays == contents.relays || self.closing.is_some() {
             return;
         }
         if let Err(error) = self.update(GroupContents { relays, ..contents }, env) {
@@ -62,7 +63,8 @@ impl GroupOwner {
     fn links_to_list(&self, listed: &[ContactShortLink]) -> Vec<ContactShortLink> {
         let known = |link: &ContactShortLink| self.relays.iter().any(|record| is_link_of(record, link));
         let unknown = listed.iter().filter(|link| !known(link));
-        let ours = self.relays.iter().filter_map(|record| record.stage.publishable());
+        let is_complete = |record: &&RelayRecord| record.promised == 0;
+        let ours = self.relays.iter().filter(is_complete).filter_map(|record| record.stage.publishable());
         unknown.chain(ours.map(|relay| relay.answer.relay_link.link())).cloned().collect()
     }
 
@@ -97,7 +99,7 @@ impl GroupOwner {
                     self.view.relay_connected(&record.id, env.now);
                     new.push(record.id.clone());
                 }
-                (_, Stage::Active(_)) if !is_listed => gone.push(record.id.clone()),
+                (_, Stage::Active(_) | Stage::Adopting(_)) if !is_listed => gone.push(record.id.clone()),
                 _ => {}
             }
         }

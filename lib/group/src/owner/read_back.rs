@@ -26,7 +26,7 @@ impl GroupOwner {
     /// Compares what was read from the group link with what its server confirmed. Nothing is said if nothing was read, or
     /// if the newest data is not confirmed: then either may be there.
     pub fn read_back(&mut self, outcome: &Outcome) -> Option<LinkCondition> {
-        if !self.is_written() || self.writing.is_some() {
+        if !self.is_written() || self.writing.is_some() || self.closing.is_some() {
             return None;
         }
         let condition = match outcome {

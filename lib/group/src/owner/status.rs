@@ -103,6 +103,9 @@ pub enum InactiveReason {
     /// The link was published without it.
     #[error("the group link does not list it")]
     Unlisted,
+    /// The owner ended the group.
+    #[error("the group was ended")]
+    GroupDeleted,
     /// Nothing can come from it, or go to it, any more.
     #[error("the connection to it is lost")]
     ConnectionLost,

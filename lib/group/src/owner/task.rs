@@ -22,6 +22,10 @@ pub enum TaskId {
     Invite(MemberId),
     /// Read what is behind the link that a relay made.
     ReadRelayLink(MemberId),
+    /// Read what is behind a relay link that another owner listed; named by its text.
+    ReadListed(String),
+    /// Open a connection to a relay that another owner invited, as one of the group's owners.
+    Join(MemberId),
     /// Let the relay in with `x.ok`.
     Allow(MemberId),
     /// Say something through the connection.
@@ -30,6 +34,8 @@ pub enum TaskId {
     Delete(ConnectionName),
     /// Write the data behind the group link.
     WriteLink,
+    /// Delete the group link with the queue behind it.
+    DeleteLink,
 }
 
 /// A task.
@@ -72,6 +78,8 @@ pub enum Task {
     },
     /// Write the link data with `LSET`.
     WriteLink(Box<WriteLink>),
+    /// Delete the queue behind the link with `DEL`. If there is none, that is done.
+    DeleteLink(Box<DeleteLink>),
 }
 
 /// A write of link data.
@@ -89,6 +97,17 @@ pub struct WriteLink {
     pub link_id: LinkId,
     /// What is to stand there.
     pub data: LinkData,
+}
+
+/// The deletion of a link.
+#[derive(Debug, Clone)]
+pub struct DeleteLink {
+    /// The link's server.
+    pub server: ServerAddress,
+    /// The queue behind the link.
+    pub recipient_id: RecipientId,
+    /// Authorises the command.
+    pub key: AuthPrivateKey,
 }
 
 /// What became of a task.

@@ -9,7 +9,7 @@ use crate::bytes::{text_form, unpadded};
 use crate::event::GroupRelayInvitation;
 use crate::extension::{Extension, Extensions};
 use crate::identity::MemberId;
-use crate::member::Role;
+use crate::member::{MemberProfile, Role};
 
 /// Longer names are cut.
 const MAX_NAME: usize = 64;
@@ -50,7 +50,7 @@ impl Invitation {
             return Err(Dismissal::MemberId);
         }
         said.from_member_profile.check().map_err(|_| Dismissal::OwnerName)?;
-        let owner_name = said.from_member_profile.display_name.chars().take(MAX_NAME).collect();
+        let owner_name = name_in(&said.from_member_profile);
         Ok(Invitation {
             owner: said.from_member.member_id.clone(),
             owner_name,
@@ -59,6 +59,11 @@ impl Invitation {
             ext: said.ext.clone(),
             versions,
         })
+    }
+
+    /// The owner goes by another name from now on.
+    pub(super) fn rename_owner(&mut self, profile: &MemberProfile) {
+        self.owner_name = name_in(profile);
     }
 
     /// Whether both are about the same service.
@@ -70,4 +75,8 @@ impl Invitation {
     pub(super) fn announces(&self, extension: &Extension) -> bool {
         self.ext.announce(extension)
     }
+}
+
+fn name_in(profile: &MemberProfile) -> String {
+    profile.display_name.chars().take(MAX_NAME).collect()
 }

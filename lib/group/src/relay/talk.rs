@@ -5,6 +5,7 @@
 //! | `x.grp.roster` and chunks | stored for those who join, and acknowledged while the relay is not active |
 //! | `x.grp.info`, `x.grp.prefs` | the profile changes; with `ready1` the relay looks for itself in the group link |
 //! | `x.grp.mem.role`, `x.grp.mem.del` | the roster changes |
+//! | `x.info` | joiners are told the owner's new name |
 //! | `x.grp.mem.del` of the relay, `x.grp.del` | passed on as the last word, and the service ends |
 //! | `x.grp.relay.ctl`, with `susp1` | members are kept out or let in, and the owner is told |
 //!
@@ -142,6 +143,12 @@ impl Service {
                     self.tell_capabilities(number, context);
                     self.pass_on(accepted, sent_at, context);
                 }
+            }
+            Event::Info(info) => {
+                if info.profile.check().is_ok() && *owner == self.invitation.owner {
+                    self.invitation.rename_owner(&info.profile);
+                }
+                self.pass_on(accepted, sent_at, context);
             }
             Event::GroupPreferences(GroupPreferencesChange { group_preferences }) => {
                 if let Some(group) = &mut self.group {
@@ -311,6 +318,8 @@ impl Service {
         let listed = verified.relay_links().iter().any(|link| link.same_link(&own.link));
         let changed = watch.believed(data);
         *group = (&verified).into();
+        self.drop_former_owners(context);
+        let Some(watch) = &mut self.watch else { return };
         match listed || self.notified.is_none() {
             true => watch.later(interval, context.env),
             false => watch.soon(context.env.now),
@@ -325,6 +334,7 @@ impl Service {
             (Status::Active, false) => return self.deactivate(Inactivity::Absent, context),
             _ => {}
         }
+        self.judge_asking(context);
         if listed && let Some(number) = self.notified.take() {
             self.confirmed = true;
             self.tell(number, Event::GroupRelayReady, context);

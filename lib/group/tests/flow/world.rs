@@ -10,8 +10,9 @@ use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use agent::time::{Env, Time};
 use crypto::SeededRandom;
 use crypto::sign::Ed25519PrivateKey;
-use group::membership::{RecordError, RecordKey, Records};
-use group::owner::{self, GroupOwner};
+use group::content::{Content, Mentions};
+use group::membership::{Order, RecordError, RecordKey, Records, Saying, Speech, Voice};
+use group::owner::{self, GroupOwner, Issued, OwnerError};
 use group::profile::{GroupProfile, GroupType};
 use group::relay::{self, Relay, RelayIdentity, RelaySettings};
 use group::step::keygen::keygen;
@@ -44,7 +45,7 @@ enum Letter {
 
 /// What the owner keeps of messages and members.
 #[derive(Clone, Default)]
-struct Memory(BTreeMap<RecordKey, Vec<u8>>);
+pub(crate) struct Memory(pub(crate) BTreeMap<RecordKey, Vec<u8>>);
 
 impl Records for Memory {
     fn read(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
@@ -67,7 +68,9 @@ pub(crate) struct World {
     /// Relays that are switched off.
     pub(crate) off: Vec<usize>,
     pub(crate) owner_events: Vec<owner::Event>,
-    random: SeededRandom,
+    /// What relays told; nobody here follows it.
+    pub(crate) relay_events: Vec<(usize, relay::Event)>,
+    pub(crate) random: SeededRandom,
 }
 
 fn server(host: &str) -> ServerWithPassword {
@@ -112,6 +115,7 @@ impl World {
             letters: VecDeque::new(),
             off: Vec::new(),
             owner_events: Vec::new(),
+            relay_events: Vec::new(),
             random,
         };
         world.publish();
@@ -168,7 +172,51 @@ impl World {
     ) -> Vec<relay::Event> {
         let events = step(&mut self.relays[relay], &mut Env { now: self.now, random: &mut self.random });
         self.relays[relay].take_changes();
+        self.relay_events.extend(events.iter().cloned().map(|event| (relay, event)));
         events
+    }
+
+    /// What stands behind a link, if anything does.
+    pub(crate) fn behind_link(&self, link: &ContactShortLink) -> Option<RetrievedLinkData> {
+        self.links.get(&text(link)).cloned()
+    }
+
+    /// A relay sends something to the owner.
+    pub(crate) fn send_to_owner(&mut self, relay: usize, at_relay: relay::ConnectionName, body: Vec<u8>) {
+        let pipe = self.pipes.iter().find(|pipe| pipe.relay == relay && pipe.at_relay == at_relay).unwrap();
+        self.letters.push_back(Letter::ToOwner(pipe.owner.clone(), body));
+    }
+
+    /// Somebody at the other end of an owner's connection sends something.
+    pub(crate) fn tell_owner_as(&mut self, connection: &owner::ConnectionName, body: Vec<u8>) {
+        self.letters.push_back(Letter::ToOwner(connection.clone(), body));
+    }
+
+    /// The owner gives an order.
+    pub(crate) fn order(&mut self, order: &Order) -> Result<Issued, OwnerError> {
+        let records = self.records.clone();
+        let mut issued = None;
+        self.on_owner(|owner, env| {
+            issued = Some(owner.order(order, &records, env));
+            Vec::new()
+        });
+        let issued = issued.unwrap()?;
+        self.records.0.extend(issued.changes.iter().map(|change| (change.key.clone(), change.value.clone())));
+        Ok(issued)
+    }
+
+    /// The owner posts something, signed.
+    pub(crate) fn post(&mut self, text: &str) {
+        let content = Content::text(text);
+        let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
+        let speech = Speech { what, voice: Voice::Oneself, signed: true, scope: None, id: None };
+        let records = self.records.clone();
+        let mut changes = Vec::new();
+        self.on_owner(|owner, env| {
+            changes = owner.say(&speech, &records, env).unwrap().changes;
+            Vec::new()
+        });
+        self.records.0.extend(changes.into_iter().map(|change| (change.key, change.value)));
     }
 
     /// Does everything that is due, until nothing is.
@@ -230,6 +278,11 @@ impl World {
                 assert_eq!(write.link_id, link.derive().0);
                 self.links.insert(text(&link), RetrievedLinkData { sender_id, data: write.data });
                 owner::Outcome::Written(write.version)
+            }
+            owner::Task::DeleteLink(_) => {
+                let link = self.owner.link().group().short_link().clone();
+                self.links.remove(&text(&link));
+                owner::Outcome::Done
             }
         };
         self.on_owner(|owner, env| owner.finish(&id, outcome, env).unwrap());

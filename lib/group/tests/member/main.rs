@@ -4,6 +4,7 @@
 mod documents;
 mod hostile;
 mod joining;
+mod orders;
 mod properties;
 mod reading;
 mod restoring;

@@ -21,7 +21,7 @@ fn text(text: &str) -> Speech {
 }
 
 fn speech(what: Saying) -> Speech {
-    Speech { what, voice: Voice::Oneself, signed: false, scope: None }
+    Speech { id: None, what, voice: Voice::Oneself, signed: false, scope: None }
 }
 
 fn say(desk: &mut Desk, speech: &Speech) -> Result<Spoken, MemberError> {
@@ -262,6 +262,73 @@ fn a_file_is_referred_to_and_its_description_follows_in_parts() {
         parts.push_str(&part.file_descr.file_descr_text);
     }
     assert_eq!(parts, description);
+}
+
+#[test]
+fn what_is_said_again_under_its_name_is_said_once() {
+    let (mut desk, one, two) = writer(Role::Member);
+    let named = Speech { id: Some(message_id("mine")), signed: true, ..text("hello") };
+    let spoken = say(&mut desk, &named).unwrap();
+    assert_eq!(spoken.messages, [message_id("mine")]);
+    // The run was killed after the state was kept, and before the record was.
+    desk.memory.records.clear();
+    assert_eq!(say(&mut desk, &named).unwrap(), spoken);
+    desk.restart();
+    desk.run();
+    assert_eq!(say(&mut desk, &named).unwrap(), Spoken { changes: Vec::new(), ..spoken });
+    desk.run();
+    assert_eq!((said(&desk, &one, Line::Main).len(), said(&desk, &two, Line::Content).len()), (1, 1));
+    let other = Speech { id: Some(message_id("mine")), ..text("good bye") };
+    assert_eq!(fault(&mut desk, &other), SpeechFault::NameTaken(message_id("mine")));
+}
+
+#[test]
+fn edits_deletions_reactions_and_files_are_said_once_under_their_names() {
+    let (mut desk, one, _) = writer(Role::Member);
+    let post = say(&mut desk, &text("hello")).unwrap().messages.remove(0);
+    let file = FileReference { name: "a".to_owned(), size: 5, digest: None, description: "d".repeat(20_000) };
+    let content = Content::File(group::content::TextContent { text: "the way".to_owned() });
+    let mentions = Mentions::default();
+    let file = Saying::Post { content, mentions, reply_to: Some(post.clone()), file: Some(file), ttl: Some(60) };
+    let reaction = Reaction::Emoji("👍".to_owned());
+    let react = Saying::React { message: post.clone(), reaction, add: true };
+    let speeches = [edit(&post, "hi"), speech(file), speech(react), delete(&post)];
+    for (index, speech) in speeches.into_iter().enumerate() {
+        let named = Speech { id: Some(message_id(&format!("n{index}"))), ..speech };
+        let spoken = say(&mut desk, &named).unwrap();
+        desk.run();
+        let count = said(&desk, &one, Line::Main).len();
+        assert_eq!(say(&mut desk, &named).unwrap(), Spoken { changes: Vec::new(), ..spoken }, "{index}");
+        desk.run();
+        assert_eq!(said(&desk, &one, Line::Main).len(), count, "{index}");
+    }
+}
+
+#[test]
+fn three_reactions_to_one_message_count_and_one_that_was_taken_back_does_not() {
+    let (mut desk, one, _) = writer(Role::Member);
+    let message = say(&mut desk, &text("hello")).unwrap().messages.remove(0);
+    let react = |emoji: &str, add| {
+        let reaction = Reaction::Emoji(emoji.to_owned());
+        speech(Saying::React { message: message.clone(), reaction, add })
+    };
+    for emoji in ["👍", "😀", "🚀", "👍"] {
+        say(&mut desk, &react(emoji, true)).unwrap();
+    }
+    assert_eq!(fault(&mut desk, &react("❤", true)), SpeechFault::TooManyReactions);
+    say(&mut desk, &react("😀", false)).unwrap();
+    say(&mut desk, &react("❤", true)).unwrap();
+    desk.run();
+    assert_eq!(said(&desk, &one, Line::Main).len(), 7);
+}
+
+#[test]
+fn nobody_takes_the_name_of_what_somebody_else_said() {
+    let (mut desk, one, _) = writer(Role::Member);
+    let message = desk.owner.signs("m1", post("who comes?"));
+    desk.deliver(&one, by(&desk.owner.id(), message));
+    let named = Speech { id: Some(message_id("m1")), ..text("who comes?") };
+    assert_eq!(fault(&mut desk, &named), SpeechFault::NameTaken(message_id("m1")));
 }
 
 #[test]

@@ -408,7 +408,7 @@ fn an_own_post_that_no_mark_names_did_not_reach_the_owner() {
             file: None,
             ttl: None,
         };
-        let speech = Speech { what, voice: Voice::Oneself, signed: false, scope: None };
+        let speech = Speech { what, voice: Voice::Oneself, signed: false, scope: None, id: None };
         let spoken = count.desk.with(|member, memory, env| member.say(&speech, memory, env)).unwrap();
         count.desk.memory.records.extend(spoken.changes.into_iter().map(|change| (change.key, change.value)));
         spoken.messages[0].clone()

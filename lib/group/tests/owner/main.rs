@@ -4,8 +4,10 @@
 mod challenge;
 mod documents;
 mod hearing;
+mod history;
 mod hostile;
 mod invitation;
+mod orders;
 mod privacy;
 mod properties;
 mod publishing;

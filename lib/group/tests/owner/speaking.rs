@@ -13,7 +13,7 @@ use crate::support::{Desk, Out, Relay, reread};
 pub(crate) fn post(voice: Voice, signed: bool) -> Speech {
     let content = Content::text("news");
     let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
-    Speech { what, voice, signed, scope: None }
+    Speech { id: None, what, voice, signed, scope: None }
 }
 
 /// Messages to the group that went to a relay.

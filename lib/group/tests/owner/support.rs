@@ -211,6 +211,7 @@ pub(crate) enum Out {
     Allowed(ConnectionName, Vec<u8>),
     Said(ConnectionName, Vec<u8>),
     Deleted(ConnectionName, Delivery),
+    LinkDeleted,
 }
 
 /// Records in memory.
@@ -221,7 +222,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    fn write(&mut self, changes: &[Change]) {
+    pub(crate) fn write(&mut self, changes: &[Change]) {
         self.records.extend(changes.iter().map(|change| (change.key.clone(), change.value.clone())));
     }
 }
@@ -320,6 +321,10 @@ impl Desk {
                 let WriteLink { version, data, .. } = *write;
                 self.published.push(data);
                 Outcome::Written(version)
+            }
+            Task::DeleteLink(_) => {
+                self.out.push(Out::LinkDeleted);
+                Outcome::Done
             }
         };
         self.finish(id, outcome);

@@ -30,7 +30,7 @@ impl Records for Memory {
 fn post(text: &str, voice: Voice, signed: bool) -> Speech {
     let content = Content::text(text);
     let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
-    Speech { what, voice, signed, scope: None }
+    Speech { what, voice, signed, scope: None, id: None }
 }
 
 fn say(desk: &mut Desk, speech: &Speech) -> MessageId {

@@ -290,7 +290,7 @@ impl Owner {
                 }
                 self.finish(turn, &id, Outcome::Done);
             }
-            Task::ReadLink(_) | Task::WriteLink(_) => panic!("no step of a connection"),
+            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => panic!("no step of a connection"),
         }
     }
 

@@ -71,7 +71,13 @@ impl<'a, R: ReadRows> Composer<'a, R> {
             packer.push(&member);
             join.iter().filter(|_| joins).for_each(|join| packer.push(join));
         }
-        included.iter().filter_map(|place| messages.get(*place)).for_each(|message| packer.push(&message.element));
+        for message in included.iter().filter_map(|place| messages.get(*place)) {
+            packer.push(&message.element);
+            // Owners may give the member rights, and want to know that the key is its own.
+            let announced = message.announces().filter(|_| joins);
+            let introduction = announced.map(|member| self.introduction(member)).transpose()?.flatten();
+            introduction.and_then(|introduction| introduction.join).iter().for_each(|join| packer.push(join));
+        }
         Ok(())
     }
 

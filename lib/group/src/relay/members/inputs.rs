@@ -143,7 +143,7 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
         self.announce(member)
     }
 
-    /// Tells owners and moderators who has come.
+    /// Tells owners and moderators who has come. Those who know `mkey1` get with it what the member signed.
     fn announce(&mut self, member: &mut Member) -> Result<(), R::Error> {
         let Some(persona) = self.rows.persona(member.number)? else { return Ok(()) };
         let member_info = member_info(member, &persona);
@@ -169,12 +169,16 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
         }
         let was_there = member.is_connected();
         member.max_version = max_version;
+        member.takes_joins = self.view.takes_joins(owner);
         member.link = Link { state: LinkState::Connected, ..Link::new(connection, 0) };
         if !was_there {
             let frontier = Behind::frontier(&hall, member.number);
             member.state = MemberState::Connected;
             (member.start, member.role_since) = (frontier.group, frontier.support);
             member.behind = Some(frontier);
+            // Another owner's roster, unless it is its own.
+            let stored = self.view.stored_roster.as_ref().filter(|stored| stored.owner != *owner);
+            member.stage = stored.filter(|_| max_version >= version::ROSTER).map(|_| Stage::RosterAgain);
             member.due = Some(self.env.now);
             hall.members = hall.members.saturating_add(1);
         }

@@ -102,6 +102,11 @@ impl StoredMessage {
         audience && !excluded
     }
 
+    /// The member that has come, if the relay tells moderators and owners so.
+    pub(super) fn announces(&self) -> Option<u64> {
+        self.about.filter(|_| self.lane == Lane::Support && self.sender.is_none() && self.id.is_none())
+    }
+
     /// Whether a member is to be told first who the sender is.
     pub(super) fn introduces_to(&self, receiver: &Member) -> Option<u64> {
         let told = self.told.as_ref()?;

@@ -482,3 +482,22 @@ fn names_of_connections_of_members_are_read_back() {
     assert!(heard(b"{\"event\":\"x.ok\",\"params\":{}}") == [Heard::Relay(Event::Ok)]);
     assert!(MemberId::from_bytes(&[]).is_none());
 }
+
+#[test]
+fn moderators_get_what_joiners_signed_so_that_they_know_their_keys() {
+    let mut world = World::new();
+    let mona = world.join("mona");
+    appoint(&mut world, 1, &[(&mona, Role::Moderator)]);
+    world.work();
+    world.forget();
+    let mia = world.join("mia");
+    let heard = world.heard(&mona);
+    let [Heard::Relay(Event::GroupMemberNew(new)), Heard::Said(Some(author), Event::Member(join))] = heard.as_slice()
+    else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((&new.member_info.member_id, author), (&mia.id, &mia.id));
+    assert_eq!((&join.new_member_id, join.new_member_key), (&mia.id, mia.key.public()));
+    // The owner in these tests did not say that it knows the extension.
+    assert!(!names(&world.owner_heard()).contains(&">x.member".to_owned()));
+}

@@ -147,7 +147,7 @@ impl Mia {
     }
 
     fn say(&mut self, world: &mut World, what: Saying, signed: bool) -> MessageId {
-        let speech = Speech { what, voice: Voice::Oneself, signed, scope: None };
+        let speech = Speech { id: None, what, voice: Voice::Oneself, signed, scope: None };
         let mut env = Env { now: world.now(), random: &mut self.random };
         let spoken = self.member.say(&speech, &self.kept, &mut env).unwrap();
         self.kept.0.extend(spoken.changes.into_iter().map(|change| (change.key, change.value)));

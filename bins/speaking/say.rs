@@ -1,6 +1,9 @@
 //! What `grp-send` is told to say: a line on stdin, or arguments.
+//!
+//! Whoever is not sure that something was said says it again, and gives it the same name.
 
 use cli::{Blob, Code, Document, Error};
+use crypto::Random;
 use group::content::{Content, Mentions, Reaction, TextContent};
 use group::identity::MemberId;
 use group::membership::{FileReference, Saying, Speech, Voice};
@@ -8,106 +11,70 @@ use group::message_id::MessageId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::taking_part::lines::blob_of_message;
+
 /// Something to say in a group: a text, an edit, a deletion or a reaction
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Say {
+pub struct Say {
+    /// The name of the message: 12 random bytes are usual. What was said under its name is not said again; without one it
+    /// gets a fresh name
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<Blob>,
     /// The text of a post, or the new text of an edit
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) text: Option<String>,
+    pub text: Option<String>,
     /// The message that a post answers
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reply_to: Option<Blob>,
+    pub reply_to: Option<Blob>,
     /// The message that gets another text
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) edit: Option<Blob>,
+    pub edit: Option<Blob>,
     /// The message that goes
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) delete: Option<Blob>,
+    pub delete: Option<Blob>,
     /// The message that is reacted to
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) react_to: Option<Blob>,
+    pub react_to: Option<Blob>,
     /// The reaction
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) emoji: Option<String>,
+    pub emoji: Option<String>,
     /// Take the reaction back
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) remove: bool,
+    pub remove: bool,
     /// A file that was stored somewhere
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) file: Option<File>,
+    pub file: Option<File>,
     /// After how many seconds a post disappears
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ttl: Option<i64>,
+    pub ttl: Option<i64>,
     /// Say it as the group, which only owners may
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) as_group: bool,
+    pub as_group: bool,
     /// Sign it
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) sign: bool,
+    pub sign: bool,
     /// In this member's chat with the moderators
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) support: Option<Blob>,
+    pub support: Option<Blob>,
 }
 
 /// A file that was stored somewhere, and how to get it
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct File {
+pub struct File {
     /// Its name
-    pub(crate) name: String,
+    pub name: String,
     /// Its length in bytes
-    pub(crate) size: i64,
+    pub size: i64,
     /// Its hash
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) digest: Option<Blob>,
+    pub digest: Option<Blob>,
     /// Where it is and how it is decrypted, in the words of whatever stored it
-    pub(crate) description: String,
+    pub description: String,
 }
 
 impl Document for Say {
     const TYPE: &'static str = "say";
     const V: u32 = 1;
-}
-
-/// A message that was said
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct GroupSent {
-    /// The message
-    pub(crate) message_id: Blob,
-    /// Messages that carry the rest of it: the description of its file
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) parts: Vec<Blob>,
-    /// It is said as the group, but the signature tells which owner said it
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) reveals_owner: bool,
-    /// The relays that are to pass it on
-    pub(crate) relays: Vec<SentToRelay>,
-}
-
-impl Document for GroupSent {
-    const TYPE: &'static str = "group_sent";
-    const V: u32 = 1;
-}
-
-/// How far a message is on its way to a relay
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct SentToRelay {
-    /// The relay's name in the group
-    pub(crate) relay_id: Blob,
-    /// What the relay calls itself
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) relay_name: Option<String>,
-    /// Whether the server of the relay's queue has it
-    pub(crate) status: SentStatus,
-}
-
-/// How far a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SentStatus {
-    /// The server of the relay's queue has it
-    Sent,
-    /// It is kept in the state file; the next run goes on
-    Waiting,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -124,8 +91,14 @@ struct Enveloped {
 }
 
 impl Say {
+    /// The same with a name.
+    pub fn named(self, random: &mut dyn Random) -> Self {
+        let message_id = self.message_id.or_else(|| Some(blob_of_message(&MessageId::random(random))));
+        Say { message_id, ..self }
+    }
+
     /// Reads a line.
-    pub(crate) fn parse(line: &[u8]) -> Result<Self, Error> {
+    pub fn parse(line: &[u8]) -> Result<Self, Error> {
         let malformed = |error: serde_json::Error| Error::new(Code::FieldInvalid, error);
         let Enveloped { kind, v, say } = serde_json::from_slice(line).map_err(malformed)?;
         match (kind.as_str(), v) {
@@ -136,14 +109,15 @@ impl Say {
     }
 
     /// What it means. With `force` an owner speaks as the group even if there is no other.
-    pub(crate) fn speech(&self, force: bool) -> Result<Speech, Error> {
+    pub fn speech(&self, force: bool) -> Result<Speech, Error> {
         let voice = match (self.as_group, force) {
             (false, _) => Voice::Oneself,
             (true, false) => Voice::Group,
             (true, true) => Voice::GroupAlone,
         };
         let scope = self.support.as_ref().map(|id| member("support", id)).transpose()?;
-        Ok(Speech { what: self.saying()?, voice, signed: self.sign, scope })
+        let id = self.message_id.as_ref().map(|id| message("message_id", id)).transpose()?;
+        Ok(Speech { id, what: self.saying()?, voice, signed: self.sign, scope })
     }
 
     fn saying(&self) -> Result<Saying, Error> {
