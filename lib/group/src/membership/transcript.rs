@@ -268,8 +268,11 @@ impl MarkWatch {
         self.found.iter().cloned().chain(replayed).collect()
     }
 
-    /// When something is given up next.
+    /// When something is given up next; marks that wait are to be compared at once.
     pub(super) fn next_due(&self, opened: Time, patience: Duration) -> Option<Time> {
+        if !self.waiting.is_empty() {
+            return Some(opened);
+        }
         self.claims.iter().map(|claim| claim.due(opened, patience)).min()
     }
 

@@ -100,8 +100,12 @@ impl Ledger {
 
     /// The owner says something. It counts once a relay is to get it.
     pub fn said(&mut self, post: Post) {
-        if self.setting != Setting::Off && self.pending.len() < MAX_PENDING {
-            self.pending.push_back(self.as_set(post));
+        if self.setting == Setting::Off {
+            return;
+        }
+        self.pending.push_back(self.as_set(post));
+        if self.pending.len() > MAX_PENDING {
+            self.pending.pop_front();
         }
     }
 
