@@ -28,12 +28,12 @@ use tokio::time::Instant;
 
 use super::link_data;
 use super::relays;
-use super::report::{self, OWNER, Report, Way};
+use super::report::{self, OWNER, Report};
 use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
-use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, Way, agent_error, allow, done, record_body, sleep};
 use crate::serving::desk::{Desk, Serves, serve};
 use crate::taking_part::joining::Wanted;
 use crate::taking_part::lines::GroupEvent;
@@ -433,7 +433,7 @@ impl<'a> Work<'a> {
     /// Records that a body is about to be sent through a connection, or came through it.
     pub(super) fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
         let name = self.keep.look(|owner| relays::called_by_connection(owner, connection));
-        report::body(self.ctx, &name, way, body);
+        record_body(self.ctx, OWNER, &name, way, body);
     }
 
     /// Records that a relay was chosen.

@@ -19,4 +19,5 @@ mod restoring;
 mod server;
 mod sharing;
 mod transcript;
+mod turmoil;
 mod unlinkable;

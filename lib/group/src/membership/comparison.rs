@@ -111,6 +111,17 @@ pub enum Difference {
     Equivocation,
 }
 
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Difference::Content => "says something else",
+            Difference::Author => "names another author",
+            Difference::Signature => "is without the signature",
+            Difference::Equivocation => "is signed, and says something else",
+        })
+    }
+}
+
 /// What a copy is, compared with those before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Comparison {

@@ -192,6 +192,7 @@ impl Stage {
                 self.note(format_args!("owner {number} writes the group link"));
                 Outcome::Written(write.version)
             }
+            Task::DeleteLink(_) => panic!("nobody ends this group"),
         }
     }
 
@@ -348,7 +349,7 @@ impl Stage {
             ttl: None,
         };
         let voice = if words.as_group { Voice::GroupAlone } else { Voice::Oneself };
-        let mut speech = Speech { what: post(None), voice, signed: words.signed, scope: None };
+        let mut speech = Speech { what: post(None), voice, signed: words.signed, scope: None, id: None };
         let kind = match words.what {
             What::Post => Kind::Post,
             What::Reply => {
