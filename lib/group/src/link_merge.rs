@@ -7,6 +7,7 @@
 //! | profile | field by field; of two values for one field the one stays whose signer is nearer to the root key |
 //! | relays, owners | what either added is there, what either removed is not |
 //! | member count | the one with the higher revision |
+//! | transcript | of each owner the newer mark |
 //!
 //! If it is not known what both were made from, nothing counts as removed: rather a relay too many in the link, which its
 //! owner removes again, than one that silently lost its members.
@@ -76,7 +77,8 @@ pub(crate) fn merge(
     let same_owner = |one: &ListedOwner, other: &ListedOwner| one.id() == other.id() && one.key() == other.key();
     let owners =
         merge_lists(base.map(owners_of).unwrap_or_default(), owners_of(mine.said), owners_of(theirs.said), same_owner);
-    let contents = GroupContents { profile, member_count, relays };
+    let transcript = mine.said.contents.transcript.merge(&theirs.said.contents.transcript);
+    let contents = GroupContents { profile, member_count, relays, transcript };
     (LinkContents { contents, owners: OwnerList::sound(root, owners) }, overridden)
 }
 

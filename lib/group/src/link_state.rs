@@ -45,6 +45,7 @@ impl LinkState {
             profile: verified.profile().clone(),
             member_count: verified.member_count().unwrap_or(FEWEST_MEMBERS),
             relays: verified.relay_links().to_vec(),
+            transcript: verified.transcript().clone(),
         };
         let rank = owners.rank(verified.root_key(), verified.signer());
         Some(LinkState { revision: verified.revision()?, said: LinkContents { contents, owners }, rank, data })

@@ -60,6 +60,7 @@ mod speak;
 mod stage;
 pub mod status;
 pub mod task;
+mod transcript;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -33,6 +33,7 @@ use crate::link_state::LinkState;
 use crate::owner_list::{ListedOwner, OwnerList};
 use crate::profile::{GroupProfile, GroupType, ProfileFault, PublicGroup};
 use crate::revision::{Revision, RevisionMark};
+use crate::transcript::{Ledger, Setting, Transcript};
 use crate::user_data::{Contents as _, ContentsError, GroupLinkContents, PublicGroupData};
 
 /// Random bytes of the ID that contact requests through the link would carry.
@@ -77,6 +78,8 @@ pub struct GroupContents {
     pub member_count: u64,
     /// The links of the relays that serve the group, exactly as the relays wrote them.
     pub relays: Vec<ContactShortLink>,
+    /// How much was said, by the count of each owner.
+    pub transcript: Transcript,
 }
 
 /// The owner's keys for the queue behind the link.
@@ -98,6 +101,7 @@ pub struct OwnGroup {
     pub(crate) short_link: ContactShortLink,
     pub(crate) keys: QueueKeys,
     pub(crate) contents: GroupContents,
+    pub(crate) ledger: Ledger,
     pub(crate) written: WrittenData,
     pub(crate) prepared_at: i64,
 }
@@ -184,6 +188,11 @@ impl OwnGroup {
         &self.contents
     }
 
+    /// What the owner counted of what was said.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// What the server has or is to have.
     pub fn written(&self) -> &WrittenData {
         &self.written
@@ -247,7 +256,12 @@ impl PreparedGroupLink {
             other: Map::new(),
         };
         let profile = GroupProfile { public_group: Some(public_group), ..request.profile };
-        let contents = GroupContents { profile, member_count: FIRST_MEMBER_COUNT, relays: Vec::new() };
+        let contents = GroupContents {
+            profile,
+            member_count: FIRST_MEMBER_COUNT,
+            relays: Vec::new(),
+            transcript: Transcript::default(),
+        };
         let keys = QueueKeys {
             recipient_key: Ed25519PrivateKey::generate(random),
             dh_key: X25519PrivateKey::generate(random),
@@ -259,6 +273,7 @@ impl PreparedGroupLink {
         let data = seal(&owner, &link, &contents, (&owners, &revision), random)?;
         let written = WrittenData { version: revision.number(), revision, data };
         let server = request.server;
+        let (ledger, prepared_at) = (Ledger::default(), now);
         Ok(PreparedGroupLink(OwnGroup {
             owner,
             owners,
@@ -267,14 +282,20 @@ impl PreparedGroupLink {
             short_link,
             keys,
             contents,
+            ledger,
             written,
-            prepared_at: now,
+            prepared_at,
         }))
     }
 
     /// The group.
     pub fn group(&self) -> &OwnGroup {
         &self.0
+    }
+
+    /// Whether posts are to be counted, and how much is published of them.
+    pub fn set_transcript(&mut self, setting: Setting) {
+        self.0.ledger.set(setting);
     }
 
     /// The parameters of the command that creates the link, and the correlation ID that it must have.
@@ -421,6 +442,7 @@ fn seal(
         group_profile: contents.profile.clone(),
         public_group_data: Some(PublicGroupData { public_member_count: contents.member_count, roster_version: None }),
         revision: Some(RevisionMark::new(revision, &owners.queue_keys())),
+        transcript: contents.transcript.clone(),
         other: Map::new(),
     };
     let FixedData { versions, .. } = link.fixed().data();

@@ -23,6 +23,7 @@ use crate::check::Check;
 use crate::identity::{GroupId, MemberId, Ownership};
 use crate::link_state::LinkState;
 use crate::owner::GroupOwner;
+use crate::transcript::Ledger;
 
 /// A handover that could be opened. Whether an owner made it is not known yet.
 pub struct OpenedHandover {
@@ -124,6 +125,7 @@ impl OpenedHandover {
             short_link: link,
             keys,
             contents: state.said.contents.clone(),
+            ledger: Ledger::default(),
             written: WrittenData {
                 version: state.revision.number(),
                 revision: state.revision.clone(),

@@ -16,3 +16,4 @@ mod removal;
 mod sharing;
 mod speaking;
 mod support;
+mod transcript;

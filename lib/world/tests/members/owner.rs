@@ -185,7 +185,7 @@ impl Stage {
                 self.leave(client, &connection, delivery);
                 Outcome::Done
             }
-            Task::SetQueueKeys(_) | Task::DeleteLink(_) => Outcome::Done,
+            Task::SetQueueKeys(_) => Outcome::Done,
             Task::WriteLink(write) => {
                 let link = self.owners[number].machine.link().group().short_link().clone();
                 let sender_id = self.links.group().sender_id;
