@@ -143,7 +143,7 @@ impl GroupOwner {
             // Owners have one connection with each relay.
             Demand::Pair => {}
             // Only another owner can be the author of what says so, and whoever writes the link reads it before.
-            Demand::ReadGroupLink | Demand::Pair => {}
+            Demand::ReadGroupLink => {}
         }
     }
 
