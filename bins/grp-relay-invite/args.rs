@@ -29,6 +29,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_wait: bool,
 
+    /// Give each new relay the last N posts of the owner, for those who join through it
+    #[arg(long, value_name = "N", requires = "relays", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) history: Option<u32>,
+
     /// Give up a relay that is not active yet, named by its ID or a link; may be repeated
     #[arg(long, value_name = "RELAY")]
     pub(crate) cancel: Vec<String>,

@@ -26,6 +26,8 @@ const TOOL: Tool = Tool {
         with a relay link. That link is read and must belong to this group and to the member that was invited; otherwise \
         the relay is rejected and nothing is published. A relay that passes is let in, gets the signed roster and \
         acknowledges it, and then the link lists it. Relays that were listed before are told if there are members.\n\n\
+        A new relay has no history for those who join through it. With --history it gets the owner's last posts first, the \
+        same that the other relays have; those who have them already see nothing new.\n\n\
         Everything is in the state file before anything follows from it. A run that was cut off, or whose relays are \
         slow, is repeated with the same command, or without --relay, and goes on where the last one ended. Other \
         commands on the same file have to wait for this one.\n\n\
@@ -43,6 +45,10 @@ const TOOL: Tool = Tool {
         (
             "Keep two groups apart",
             "grp-relay-invite --state rides.json --relay \"$RELAY\" --server \"$SERVER1,$SERVER2\" --apart-from walks.json",
+        ),
+        (
+            "Replace a lost relay, and give the new one what was said",
+            "grp-relay-invite --state group.json --relay \"$NEW\" --history 50",
         ),
         ("Give one up", "grp-relay-invite --state group.json --cancel \"$RELAY\""),
     ],
@@ -124,6 +130,9 @@ impl Plan {
         }
         for address in &self.new {
             let relay = work.step(|owner, env| owner.invite(address.clone(), env)).await?.map_err(refused)?;
+            if let Some(count) = args.history {
+                work.step(|owner, _| owner.promise_posts(&relay, count)).await?.map_err(refused)?;
+            }
             work.record_choice(&relay);
         }
         Ok(())

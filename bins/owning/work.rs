@@ -28,12 +28,12 @@ use tokio::time::Instant;
 
 use super::link_data;
 use super::relays;
-use super::report::{self, OWNER, Report, Way};
+use super::report::{self, OWNER, Report};
 use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
-use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, Way, agent_error, allow, done, record_body, sleep};
 use crate::serving::desk::{Desk, Serves, serve};
 use crate::taking_part::joining::Wanted;
 use crate::taking_part::lines::GroupEvent;
@@ -368,6 +368,7 @@ impl<'a> Work<'a> {
         let (name, relay) = match task {
             TaskId::ReadAddress(relay) => ("relay_address_read", relay),
             TaskId::ReadRelayLink(relay) => ("relay_link_read", relay),
+            TaskId::ReadListed(link) => return report::read(self.ctx, "relay_link_read", server, link, outcome),
             _ => return,
         };
         let called = self.keep.look(|owner| relays::called_by_id(owner, relay));
@@ -377,7 +378,7 @@ impl<'a> Work<'a> {
     /// Records that a body is about to be sent through a connection, or came through it.
     pub(super) fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
         let name = self.keep.look(|owner| relays::called_by_connection(owner, connection));
-        report::body(self.ctx, &name, way, body);
+        record_body(self.ctx, OWNER, &name, way, body);
     }
 
     /// Records that a relay was chosen.
@@ -388,11 +389,24 @@ impl<'a> Work<'a> {
         self.ctx.trace().step(Step { about: &name.unwrap_or_default(), ..step });
     }
 
+    /// New relays get the posts that they were promised.
+    async fn give_posts(&mut self) -> Result<(), Error> {
+        while let Some(relay) = self.keep.look(|owner| owner.awaits_posts().cloned()) {
+            let messages = self.messages.clone();
+            match self.step(|owner, env| owner.give_posts(&relay, &messages, env)).await? {
+                Ok(events) => self.told(&events),
+                Err(error) => return Err(Error::new(Code::StoreFailed, error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that time has passed, and begins what is due.
     async fn start_due(&mut self) -> Result<(), Error> {
         if let Some(tidying) = &mut self.tidying {
             tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
         }
+        self.give_posts().await?;
         let now = self.now();
         if self.keep.look(GroupOwner::next_due).is_some_and(|due| due <= now) {
             self.tell(|owner, env| Ok(owner.elapsed(env))).await?;

@@ -26,8 +26,10 @@ impl Speaks for Work<'_> {
         let record = self.keep().look(|member| member.relay_with_id(relay).cloned());
         let Some(record) = record else { return Ok(true) };
         let mut unsent = record.unsent();
-        for line in [Line::Main, Line::Content] {
-            unsent = unsent.saturating_add(self.unsent(&record.connection(line)).await?);
+        // A second connection that does not stand yet has nothing of what was said.
+        let lines = if record.has_content_line() { &[Line::Main, Line::Content][..] } else { &[Line::Main] };
+        for line in lines {
+            unsent = unsent.saturating_add(self.unsent(&record.connection(*line)).await?);
         }
         Ok(unsent > 0 || !record.is_connected())
     }

@@ -15,6 +15,8 @@ use cli::{Code, Error};
 use codec::{Decode as _, Encode as _};
 use group::identity::MemberId;
 use group::membership::{Change, MemberRecord, MessageRecord, RecordError, RecordKey, Records};
+use group::message_id::MessageId;
+use group::owner::PastRecords;
 use store::rusqlite::{OptionalExtension as _, params};
 use store::{Schema, Store};
 
@@ -43,6 +45,8 @@ CREATE INDEX record_by_age ON record (is_forgotten, written_at) WHERE name >= x'
 ";
 /// Condition for records of messages, whose names begin with the letter M.
 const OF_MESSAGES: &str = "name >= x'4d' AND name < x'4e'";
+/// The same for reactions: R.
+const OF_REACTIONS: &str = "name >= x'52' AND name < x'53'";
 /// How many records are forgotten in one transaction: others wait for it.
 const BATCH: u32 = 1000;
 /// How many names are kept for each message that may be kept whole.
@@ -203,10 +207,15 @@ impl Messages {
                  LIMIT {BATCH})"
             );
             let aged = tx.execute(&aged, params![oldest, tombstone])?;
+            let reactions = format!(
+                "DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE written_at < ?1 AND {OF_REACTIONS} \
+                 LIMIT {BATCH})"
+            );
+            let reactions = tx.execute(&reactions, params![oldest])?;
             let nameless = counted(1)?.saturating_sub(names).min(BATCH);
             let delete = format!("DELETE FROM record WHERE rowid IN ({})", oldest_of(1));
             let deleted = tx.execute(&delete, params![nameless])?;
-            Ok(surplus.saturating_add(aged).saturating_add(deleted))
+            Ok(surplus.saturating_add(aged).saturating_add(reactions).saturating_add(deleted))
         });
         pending.await.map_err(|error| failed(&error))
     }
@@ -220,6 +229,28 @@ impl Messages {
 
 fn failed(error: &store::Error) -> Error {
     Error::new(Code::StoreFailed, error)
+}
+
+impl PastRecords for Messages {
+    fn before(&self, place: Option<i64>, limit: usize) -> Result<Vec<(i64, MessageId, Vec<u8>)>, RecordError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let page = self.0.read(|db| {
+            let mut query = db.prepare_cached(&format!(
+                "SELECT rowid, name, value FROM record WHERE rowid < ?1 AND is_forgotten = 0 AND {OF_MESSAGES} \
+                 ORDER BY rowid DESC LIMIT ?2"
+            ))?;
+            let rows = query.query_map(params![place.unwrap_or(i64::MAX), limit], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?))
+            })?;
+            rows.collect::<Result<Vec<_>, _>>()
+        });
+        let page = page.map_err(|error| RecordError::Read(error.to_string()))?;
+        let named = |(place, name, value): (i64, Vec<u8>, Vec<u8>)| match RecordKey::decode_all(&name) {
+            Ok(RecordKey::Message(id)) => Ok((place, id, value)),
+            _ => Err(RecordError::Read("a record without a name".to_owned())),
+        };
+        page.into_iter().map(named).collect()
+    }
 }
 
 impl Records for Messages {

@@ -25,13 +25,13 @@ use tokio::time::Instant;
 use super::joining::{Wanted, refused};
 use super::lines::GroupEvent;
 use super::messages::{Line, Messages, Retention, Tidying};
-use super::report::{MEMBER, Report};
+use super::report::{self, MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::documents::Member;
 use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
-use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, Way, agent_error, allow, done, record_body, sleep};
 use crate::serving::desk::{Desk, Serves, serve};
 
 /// How long a run that has what it wants goes on when nothing happens.
@@ -378,6 +378,7 @@ impl<'a> Work<'a> {
                 let (task, outcome) = job.map_err(|_| Error::bug("a task ended early"))?;
                 self.running.remove(&task);
                 let outcome = of_link(outcome)?;
+                self.keep.look(|member| report::read(self.ctx, member, &task, &outcome));
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
             }
             _ = self.written.changed() => {}
@@ -416,11 +417,18 @@ impl<'a> Work<'a> {
         self.network.spawn(async move { (task, link_data::read(link, dialler).await) });
     }
 
+    /// Records that a body is about to be sent through a connection, or came through it.
+    fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
+        let name = self.keep.look(|member| report::called_by_connection(member, connection));
+        record_body(self.ctx, MEMBER, &name, way, body);
+    }
+
     /// Does a task that is a step of a connection. Where possible, the step and the member's knowledge of it become
     /// durable together.
     async fn do_local(&mut self, task: TaskId, how: Task) -> Result<(), Error> {
         match how {
             Task::Open { connection, link, server, info } => {
+                self.record_body(&connection, Way::Out, &info);
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
                 let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
                 let opened = self.lines.open(&connection, JoinLink::Full(link), plan, info, &mut env).await?;
@@ -428,9 +436,11 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.finish(&task, outcome, env)).await
             }
             Task::Allow { connection, info } => {
+                self.record_body(&connection, Way::Out, &info);
                 self.talk(&task, &connection, move |connection, env| allow(connection, info, env)).await
             }
             Task::Send { connection, body } => {
+                self.record_body(&connection, Way::Out, &body);
                 let send = move |connection: &mut Connection, env: &mut Env<'_>| {
                     connection.send(&body, SendOptions::default(), env).map(drop)
                 };
@@ -499,7 +509,10 @@ impl<'a> Work<'a> {
 
     async fn connection_event(&mut self, name: ConnectionName, event: ConnectionEvent) -> Result<(), Error> {
         match event {
-            ConnectionEvent::Confirmed { info } => self.tell(|member, env| member.answered(&name, &info, env)).await,
+            ConnectionEvent::Confirmed { info } => {
+                self.record_body(&name, Way::In, &info);
+                self.tell(|member, env| member.answered(&name, &info, env)).await
+            }
             ConnectionEvent::Connected { .. } => self.connected(&name).await,
             ConnectionEvent::Message(message) if self.reading == Reading::Prints => self.deliver(&name, message).await,
             ConnectionEvent::Receipts { id: receipt, .. } => {
@@ -539,6 +552,7 @@ impl<'a> Work<'a> {
 
     /// What a relay delivered: first it is known, then compared and printed, then acknowledged.
     async fn deliver(&mut self, name: &ConnectionName, message: ReceivedMessage) -> Result<(), Error> {
+        self.record_body(name, Way::In, &message.body);
         let messages = self.messages.clone();
         let received = self.step(|member, env| member.received(name, &message.body, &messages, env)).await?;
         match received {

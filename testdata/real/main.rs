@@ -16,6 +16,8 @@ mod lifecycle;
 mod members;
 mod orders;
 mod relays;
+mod restoring;
 mod server;
 mod sharing;
+mod turmoil;
 mod unlinkable;

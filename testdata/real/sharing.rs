@@ -17,13 +17,13 @@ use crate::server::soon;
 const MESSAGES: usize = 20;
 
 /// A program that prints into a file.
-fn start(world: &World, line: &str, output: &str) -> Child {
+pub(crate) fn start(world: &World, line: &str, output: &str) -> Child {
     let output = fs::OpenOptions::new().create(true).append(true).open(world.path(output)).unwrap();
     world.command(line).stdout(output).stderr(std::process::Stdio::inherit()).spawn().unwrap()
 }
 
 /// Waits until a follower listens for others.
-async fn listens(world: &World, state: &str) {
+pub(crate) async fn listens(world: &World, state: &str) {
     let socket = world.path(&format!("{state}.sock"));
     soon("the socket", async {
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {

@@ -44,6 +44,7 @@ pub mod plan;
 mod receive;
 mod receive_queue;
 pub mod record;
+mod rest;
 mod retry;
 mod save;
 mod send_queue;
@@ -66,6 +67,7 @@ pub use self::plan::{
 };
 pub use self::receive_queue::ReceiveStatus;
 pub use self::record::{Change, RecordKey};
+pub use self::rest::{Pauses, Resting};
 pub use self::send_queue::SendStatus;
 pub use self::status::{ReceiveQueueState, Role, SendQueueState, Status, Where};
 pub use self::task::{Outcome, Subscription, Task, TaskId};
@@ -185,6 +187,12 @@ struct Dirty {
     awaited: BTreeSet<i64>,
     requests: BTreeSet<u64>,
     removed: Vec<RecordKey>,
+}
+
+impl Unheard {
+    fn is_empty(&self) -> bool {
+        self.info.is_none() && self.connected.is_none()
+    }
 }
 
 impl Connection {

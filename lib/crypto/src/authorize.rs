@@ -55,6 +55,14 @@ impl AuthPrivateKey {
         })
     }
 
+    /// The same key without what was derived from it, to be kept for long.
+    pub fn compact(&self) -> Self {
+        match self {
+            Self::Ed25519(key) => Self::Ed25519(key.compact()),
+            other => other.clone(),
+        }
+    }
+
     /// Authorises `authorized` in the session whose server showed `session_key`. `corr_id` must be fresh.
     pub fn authorize(
         &self,

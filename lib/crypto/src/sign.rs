@@ -1,6 +1,7 @@
 //! Ed25519 and Ed448 signatures. The length of a signature tells its algorithm.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use openssl::pkey::{Id, PKey};
@@ -14,9 +15,13 @@ pub const ED25519_SIGNATURE: usize = 64;
 /// Length of an Ed448 signature.
 pub const ED448_SIGNATURE: usize = 114;
 
-/// An Ed25519 private key.
+/// An Ed25519 private key. What it signs with is derived when it is first needed, which costs as much as a signature: keys
+/// are read from disk far more often than they are used.
 #[derive(Clone)]
-pub struct Ed25519PrivateKey(SigningKey);
+pub struct Ed25519PrivateKey {
+    seed: Secret<32>,
+    signing: OnceLock<Arc<SigningKey>>,
+}
 
 /// An Ed25519 public key, as received: it may be an invalid point, which then verifies nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,12 +35,21 @@ impl Ed25519PrivateKey {
 
     /// From its 32-byte seed.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Ed25519PrivateKey(SigningKey::from_bytes(&seed))
+        Ed25519PrivateKey { seed: Secret::new(seed), signing: OnceLock::new() }
     }
 
     /// The seed, for storing.
     pub fn seed(&self) -> Secret<32> {
-        Secret::new(self.0.to_bytes())
+        self.seed.clone()
+    }
+
+    fn signing(&self) -> &SigningKey {
+        self.signing.get_or_init(|| Arc::new(SigningKey::from_bytes(self.seed.expose())))
+    }
+
+    /// The same key without what was derived from it, to be kept for long.
+    pub fn compact(&self) -> Self {
+        Self::from_seed(*self.seed.expose())
     }
 
     /// From its DER form.
@@ -45,17 +59,17 @@ impl Ed25519PrivateKey {
 
     /// The DER form.
     pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
-        pkcs8::der(&pkcs8::ED25519, self.0.as_bytes())
+        pkcs8::der(&pkcs8::ED25519, self.seed.expose())
     }
 
     /// Its public half.
     pub fn public(&self) -> Ed25519PublicKey {
-        Ed25519PublicKey(self.0.verifying_key().to_bytes())
+        Ed25519PublicKey(self.signing().verifying_key().to_bytes())
     }
 
     /// Signs `message`.
     pub fn sign(&self, message: &[u8]) -> [u8; ED25519_SIGNATURE] {
-        self.0.sign(message).to_bytes()
+        self.signing().sign(message).to_bytes()
     }
 }
 

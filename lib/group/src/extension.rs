@@ -23,6 +23,8 @@ wire_names! {
         SignedJoin = "mkey1",
         /// Relay links name their group in fixed data.
         GroupInFixedData = "gid1",
+        /// An owner joins through a relay link; a relay that does not know it as one looks into the group link.
+        OwnerJoin = "own1",
     }
 }
 

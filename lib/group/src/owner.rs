@@ -38,6 +38,7 @@
 pub mod address;
 mod administer;
 mod admission;
+mod adopt;
 pub mod challenge;
 mod due;
 mod end;
@@ -45,6 +46,7 @@ pub mod error;
 pub mod event;
 mod finish;
 mod headcount;
+mod history;
 mod kept;
 mod outgoing;
 pub mod persona;
@@ -58,7 +60,7 @@ pub mod status;
 pub mod task;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent::short_link::ContactShortLink;
 use agent::time::Env;
@@ -69,6 +71,7 @@ pub use self::challenge::{AddressTest, TestFault, TestTask};
 pub use self::end::Removal;
 pub use self::error::OwnerError;
 pub use self::event::Event;
+pub use self::history::{MAX_PAST_POSTS, PastRecords};
 pub(crate) use self::kept::{Kept, discarded};
 pub use self::persona::{Persona, choose_server};
 pub use self::read_back::LinkCondition;
@@ -118,6 +121,8 @@ pub struct GroupOwner {
     /// The owner has ended the group.
     closing: Option<Closing>,
     retries: BTreeMap<TaskId, Retry>,
+    /// Relay links of other owners that are none; they are read again in the next run.
+    unusable: BTreeSet<String>,
     /// The agent's, and kept with the rest: what an owner says and that it said so become durable together.
     connections: ConnectionRecords,
 }
@@ -136,6 +141,7 @@ impl From<GroupLink> for GroupOwner {
             writing: None,
             closing: None,
             retries: BTreeMap::new(),
+            unusable: BTreeSet::new(),
             connections: ConnectionRecords::default(),
         }
     }
@@ -249,6 +255,7 @@ impl GroupOwner {
             problem: None,
             accepting: None,
             asked_roster: None,
+            promised: 0,
             history: Vec::new(),
         };
         record.note_change(env.now);

@@ -56,6 +56,7 @@ mod link;
 pub mod members;
 mod name;
 mod operator;
+mod owner_join;
 mod record;
 mod roster;
 mod running;

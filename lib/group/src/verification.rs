@@ -55,6 +55,12 @@ impl Trust {
         matches!(self, Trust::Verified(_))
     }
 
+    /// Whether it shows what relays did that deliver something else: the key must not come from a relay's word, for
+    /// others would be accused by whoever invents keys.
+    pub fn refutes(self) -> bool {
+        matches!(self, Trust::Verified(source) if source != KeySource::Asserted)
+    }
+
     /// Whether an edit or a deletion with this trust may touch an item with that: what was verified stays so.
     pub fn may_change(self, item: Trust) -> bool {
         self.is_verified() || !item.is_verified()

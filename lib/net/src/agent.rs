@@ -9,6 +9,10 @@
 //! process that is killed at any moment goes on from what is durable: [`Agent::load_all`] subscribes to all queues, tells
 //! the events that the application has not acted on, and repeats the tasks whose outcome is unknown.
 //!
+//! An agent with more connections than memory lets those [rest](AgentOptions::idle) whose handshake is over and for which
+//! nothing is to be done, once that is durable. It goes on receiving for them, and loads them when something comes, when
+//! something is to be sent, or when it is time to try again (`waking`). Nobody sees a difference.
+//!
 //! If the keep fails, the round that it failed with is undone: whoever asked for it gets the error, connections are read
 //! back, their queues are subscribed to again so that messages come again, and events that wait for the application are
 //! told again, as after a restart.
@@ -33,6 +37,7 @@ mod servers;
 mod start;
 mod steps;
 mod table;
+mod waking;
 
 use std::sync::Arc;
 
@@ -60,6 +65,9 @@ pub struct AgentOptions {
     pub requests: usize,
     /// Whether to receive. Without, only what is due is sent: somebody else may be receiving from the same queues.
     pub receive: bool,
+    /// Connections that stay in memory although nothing is to be done for them; `usize::MAX` for all. Of others only what
+    /// it takes to find them does, some hundreds of bytes, until something comes or is to be sent.
+    pub idle: usize,
     /// Between tries when connections cannot be kept.
     pub keep_backoff: Backoff,
     /// Told of every command.
@@ -74,6 +82,7 @@ impl Default for AgentOptions {
             events: 1024,
             requests: 1024,
             receive: true,
+            idle: usize::MAX,
             keep_backoff: Backoff::default(),
             observer: None,
         }

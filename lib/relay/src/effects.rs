@@ -52,10 +52,10 @@ impl Effects {
                 let plan = AddressPlan::Linked { link, data, password: server.password };
                 self.create(connection, plan).await
             }
-            Task::Answer { request, connection, server, info } => {
+            Task::Answer { at, request, connection, server, info } => {
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
                 self.observer.show(&Observed::Says(connection, &info));
-                Ran::Finished(self.answer(request, connection, plan, info).await)
+                Ran::Finished(self.answer(&at, request, connection, plan, info).await)
             }
             Task::Dismiss(request) => {
                 let reject = move |address: &mut Connection, _: &mut Env<'_>| address.reject(request);
@@ -107,8 +107,15 @@ impl Effects {
     }
 
     /// A request that is gone was answered before, and then there is the connection.
-    async fn answer(&self, request: u64, name: ConnectionName, plan: QueuePlan, info: Vec<u8>) -> Outcome {
-        let (id, address) = (connection_id(&name), connection_id(&ConnectionName::Address));
+    async fn answer(
+        &self,
+        at: &ConnectionName,
+        request: u64,
+        name: ConnectionName,
+        plan: QueuePlan,
+        info: Vec<u8>,
+    ) -> Outcome {
+        let (id, address) = (connection_id(&name), connection_id(at));
         let accept = move |address: &mut Connection, env: &mut Env<'_>| address.accept(request, plan, info, env);
         match self.agent.open_from(id, address, accept).await {
             Ok(()) | Err(ChangeError::Agent(AgentError::Exists(_))) => Outcome::Done,

@@ -132,6 +132,13 @@ impl Keep for RelayKeep {
         self.connections.load(ids)
     }
 
+    fn outline(
+        &self,
+        ids: Vec<ConnectionId>,
+    ) -> impl Future<Output = Result<Vec<Vec<Record>>, Error>> + Send + 'static {
+        self.connections.outline(ids)
+    }
+
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, Error>> + Send + 'static {
         self.connections.list()
     }

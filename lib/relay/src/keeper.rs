@@ -259,6 +259,7 @@ impl Keeper {
             RelayEvent::OwnerLost { service, owner, connection } => {
                 self.member_step(service, MemberInput::OwnerLost { owner, connection });
             }
+            RelayEvent::OwnerDismissed { service, request } => self.reject(service, request),
             RelayEvent::RosterChanged(service) => self.member_step(service, MemberInput::RosterChanged),
             RelayEvent::Admission { service, accepting: true } => self.admit(service),
             RelayEvent::StatusChanged { service, status } if !status.is_current() => self.end(service),
@@ -568,6 +569,10 @@ impl Keeper {
     fn join_asked(&mut self, name: ConnectionName, request: u64, info: Vec<u8>) {
         self.metrics.joins.add(1);
         let ConnectionName::Link(service) = name else { return };
+        let mut env = Env { now: (self.clock)(), random: &mut self.random };
+        if let Some(events) = self.relay.owner_requested(service, request, &info, &mut env) {
+            return self.follow_relay(events);
+        }
         let accepting = self.view(service).is_some_and(|view| view.is_accepting());
         if accepting || self.joins.take(service, request) {
             return self.member_step(service, MemberInput::Requested { request, info });

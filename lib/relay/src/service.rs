@@ -8,7 +8,7 @@ use agent::connection::ConnectionError;
 use agent::short_link::ContactShortLink;
 use group::relay::{AddressError, CommandError, GroupSelector, LoadError, Relay, ServiceId};
 use net::SharedRandom;
-use net::agent::{Agent, AgentError};
+use net::agent::{Agent, AgentError, AgentOptions};
 use net::tls::Connector;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +27,9 @@ use crate::store::{LogFilter, LogLine, RelayStore};
 
 /// Orders that may wait.
 const ORDERS: usize = 64;
+
+/// Connections that stay in memory although nothing is to be done for them: the larger part of what a relay takes.
+const IDLE: usize = 1_000;
 
 /// Why a relay cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +108,7 @@ impl RelayService {
         let (agent, events) = Agent::start(
             RelayKeep::new(store.connections()?, flights.clone()),
             connector.clone(),
-            config.agent.clone(),
+            AgentOptions { idle: config.agent.idle.min(IDLE), ..config.agent.clone() },
             Box::new(random.clone()),
             clock.clone(),
         );

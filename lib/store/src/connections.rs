@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agent::connection::keep::{Batch, ConnectionId, Keep, Record, Revision};
 use rusqlite::{Connection, Transaction};
 
-use self::names::{Named, Names};
+use self::names::{Named, Names, Number};
 use crate::{Error, Schema, Store};
 
 /// The tables, for the migrations of a service that keeps more in the same file.
@@ -79,6 +79,21 @@ impl Connections {
         async { queued?.await }
     }
 
+    /// Reads something of each connection.
+    fn read_each<T: Send + 'static>(
+        &self,
+        ids: &[ConnectionId],
+        read: fn(&Connection, Option<Number>) -> rusqlite::Result<T>,
+    ) -> impl Future<Output = Result<Vec<T>, Error>> + Send + use<T> {
+        let numbers = self.names().as_ref().map_err(|error| error.clone()).map(|names| names.find(ids));
+        let store = self.0.store.clone();
+        async move {
+            let numbers = numbers?;
+            let query = move |db: &Connection| numbers.into_iter().map(|number| read(db, number)).collect();
+            tokio::task::spawn_blocking(move || store.read(query)).await.unwrap_or(Err(Error::Closed))
+        }
+    }
+
     fn names(&self) -> MutexGuard<'_, Result<Names, Error>> {
         self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,13 +114,14 @@ impl Keep for Connections {
     }
 
     fn load(&self, ids: Vec<ConnectionId>) -> impl Future<Output = Result<Vec<Vec<Record>>, Error>> + Send + 'static {
-        let numbers = self.names().as_ref().map_err(|error| error.clone()).map(|names| names.find(&ids));
-        let store = self.0.store.clone();
-        async move {
-            let numbers = numbers?;
-            let load = move |db: &Connection| numbers.into_iter().map(|number| rows::load(db, number)).collect();
-            tokio::task::spawn_blocking(move || store.read(load)).await.unwrap_or(Err(Error::Closed))
-        }
+        self.read_each(&ids, rows::load)
+    }
+
+    fn outline(
+        &self,
+        ids: Vec<ConnectionId>,
+    ) -> impl Future<Output = Result<Vec<Vec<Record>>, Error>> + Send + 'static {
+        self.read_each(&ids, rows::outline)
     }
 
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, Error>> + Send + 'static {

@@ -82,6 +82,15 @@ pub trait Keep: Send + Sync + 'static {
         ids: Vec<ConnectionId>,
     ) -> impl Future<Output = Result<Vec<Vec<Record>>, Self::Error>> + Send + 'static;
 
+    /// The records that [`at_rest`](super::Connection::at_rest) reads of these connections, in their order; more do no
+    /// harm.
+    fn outline(
+        &self,
+        ids: Vec<ConnectionId>,
+    ) -> impl Future<Output = Result<Vec<Vec<Record>>, Self::Error>> + Send + 'static {
+        self.load(ids)
+    }
+
     /// All connections there are.
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, Self::Error>> + Send + 'static;
 

@@ -12,15 +12,20 @@ use super::incoming::Incoming;
 use super::link::{Read, Reading};
 use super::plan::{Settings, Versions};
 use super::send_queue::SendQueue;
-use super::stored::{open, put_long, put_pq, put_value, put_version, take_long, take_pq, take_range, take_value};
+use super::stored::{
+    begin, open, put_long, put_pq, put_value, put_version, take_long, take_pq, take_range, take_value,
+};
 use super::{
     Address, Change, Confirmed, Connection, Dirty, Hello, Inviting, Joining, LoadError, Phase, ReceiveQueue, RecordKey,
-    Request, Stage, Talking, Unheard,
+    Request, Stage, Subscription, Talking, Unheard,
 };
 use crate::agreement::AgreementKeys;
 use crate::ratchet::Touched;
 
 type Bytes = Zeroizing<Vec<u8>>;
+
+/// The letter of a phase.
+const TALKING: u8 = b'T';
 
 impl Connection {
     /// What the steps since the last call changed. To be made durable, all together, before anything else happens.
@@ -127,9 +132,7 @@ impl Connection {
         }
         let core = core.ok_or(LoadError::Missing("core"))?;
         open(&core, |reader| {
-            let settings = take_settings(reader)?;
-            let ending = reader.maybe(Ending::take)?;
-            let unheard = Unheard { info: reader.maybe(take_long)?, connected: reader.maybe(|reader| reader.bool())? };
+            let Head { settings, ending, unheard } = Head::take(reader)?;
             let phase = Phase::take(reader, talk, requests)?;
             Ok(Connection {
                 settings,
@@ -142,6 +145,58 @@ impl Connection {
                 retries: BTreeMap::new(),
                 dirty: Dirty::default(),
             })
+        })
+    }
+}
+
+/// What a core record begins with.
+struct Head {
+    settings: Settings,
+    ending: Option<Ending>,
+    unheard: Unheard,
+}
+
+impl Head {
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let settings = take_settings(reader)?;
+        let ending = reader.maybe(Ending::take)?;
+        let unheard = Unheard { info: reader.maybe(take_long)?, connected: reader.maybe(|reader| reader.bool())? };
+        Ok(Head { settings, ending, unheard })
+    }
+}
+
+impl Connection {
+    /// What the core record of a connection whose handshake is over says of its receive queue; nothing of any other.
+    pub(super) fn settled_queue(core: &[u8]) -> Result<Option<Option<Subscription>>, LoadError> {
+        let mut reader = begin(core)?;
+        let Head { ending, unheard, .. } = Head::take(&mut reader)?;
+        if ending.is_some() || !unheard.is_empty() || reader.u8()? != TALKING {
+            return Ok(None);
+        }
+        let (queue, send) = (ReceiveQueue::take(&mut reader)?, SendQueue::take(&mut reader)?);
+        let connected = Stage::take(&mut reader)? == Stage::Connected;
+        let settled = connected && queue.secure_with.is_none() && !send.needs_securing();
+        Ok(settled.then(|| queue.subscription()))
+    }
+}
+
+impl Stage {
+    fn letter(self) -> &'static [u8; 1] {
+        match self {
+            Stage::Joined => b"J",
+            Stage::Allowed => b"A",
+            Stage::Greeting => b"G",
+            Stage::Connected => b"C",
+        }
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match reader.u8()? {
+            b'J' => Stage::Joined,
+            b'A' => Stage::Allowed,
+            b'G' => Stage::Greeting,
+            b'C' => Stage::Connected,
+            _ => return Err(Malformed::BadValue("stage of conversation")),
         })
     }
 }
@@ -181,7 +236,7 @@ impl Phase {
                 joining.put(out);
             }
             Phase::Talking(talking) => {
-                out.put(b"T");
+                out.put(&[TALKING]);
                 talking.put(out);
             }
             Phase::Address(address) => {
@@ -203,7 +258,7 @@ impl Phase {
             b'I' => Phase::Inviting(Box::new(Inviting::take(reader)?)),
             b'C' => Phase::Confirmed(Box::new(Confirmed::take(reader, &mut talk)?)),
             b'J' => Phase::Joining(Box::new(Joining::take(reader, &mut talk)?)),
-            b'T' => Phase::Talking(Box::new(Talking::take(reader, &mut talk)?)),
+            TALKING => Phase::Talking(Box::new(Talking::take(reader, &mut talk)?)),
             b'A' => Phase::Address(Box::new(Address::take(reader, requests)?)),
             b'O' => Phase::Over,
             _ => return Err(Malformed::BadValue("phase of connection").into()),
@@ -247,12 +302,7 @@ impl Talking {
     fn put(&self, out: &mut Vec<u8>) {
         self.queue.put(out);
         self.send.put(out);
-        out.put(match self.stage {
-            Stage::Joined => b"J",
-            Stage::Allowed => b"A",
-            Stage::Greeting => b"G",
-            Stage::Connected => b"C",
-        });
+        out.put(self.stage.letter());
         out.put_maybe(self.hello, |out, hello| {
             [hello.first, hello.sent, hello.heard].into_iter().for_each(|flag| out.put_bool(flag));
         });
@@ -261,13 +311,7 @@ impl Talking {
 
     fn take(reader: &mut Reader<'_>, records: &mut ConversationRecords) -> Result<Self, LoadError> {
         let (queue, send) = (ReceiveQueue::take(reader)?, SendQueue::take(reader)?);
-        let stage = match reader.u8()? {
-            b'J' => Stage::Joined,
-            b'A' => Stage::Allowed,
-            b'G' => Stage::Greeting,
-            b'C' => Stage::Connected,
-            _ => return Err(Malformed::BadValue("stage of conversation").into()),
-        };
+        let stage = Stage::take(reader)?;
         let hello =
             reader.maybe(|reader| Ok(Hello { first: reader.bool()?, sent: reader.bool()?, heard: reader.bool()? }))?;
         Ok(Talking { queue, send, talk: records.load(reader)?, stage, hello })

@@ -18,16 +18,21 @@ pub(super) fn put_version(out: &mut Vec<u8>) {
     out.push(VERSION);
 }
 
+/// A record after its version.
+pub(super) fn begin(bytes: &[u8]) -> Result<Reader<'_>, LoadError> {
+    let mut reader = Reader::new(bytes);
+    match reader.u8()? {
+        VERSION => Ok(reader),
+        other => Err(StoredError::Version(other).into()),
+    }
+}
+
 /// Reads a whole record.
 pub(super) fn open<T>(
     bytes: &[u8],
     take: impl FnOnce(&mut Reader<'_>) -> Result<T, LoadError>,
 ) -> Result<T, LoadError> {
-    let mut reader = Reader::new(bytes);
-    match reader.u8()? {
-        VERSION => {}
-        other => return Err(StoredError::Version(other).into()),
-    }
+    let mut reader = begin(bytes)?;
     let value = take(&mut reader)?;
     reader.finish()?;
     Ok(value)

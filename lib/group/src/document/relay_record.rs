@@ -120,6 +120,9 @@ pub struct RelayRecordDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub transfer: Option<RosterTransfer>,
+    /// How many of the owner's last posts the relay gets before the group link lists it
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub posts_to_give: u32,
     /// The version of the roster up to which the relay was asked for what is missing
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_roster: Option<i64>,

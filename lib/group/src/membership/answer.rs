@@ -54,7 +54,7 @@ impl Membership {
 
     fn main_answered(&mut self, number: RelayNumber, info: &[u8], env: &Env<'_>, events: &mut Vec<Event>) {
         let Ok(Stage::Joining(relay)) = self.record(number).map(|record| &record.stage) else { return };
-        match read_answer(info, relay, self.id(), self.group_id()) {
+        match read_answer(info, &relay.id, self.id(), self.group_id()) {
             Ok((invitation, versions)) => {
                 let role = believable(&invitation.invited_member.member_role);
                 let mut relay = KnownRelay { versions: Some(versions), ..relay.clone() };
@@ -78,7 +78,7 @@ impl Membership {
         let (id, group) = (self.id().clone(), self.group_id());
         let Ok(record) = self.record_mut(number) else { return };
         let (Some(ContentLine::Joining), Some(relay)) = (record.content_line(), record.known()) else { return };
-        match read_answer(info, relay, &id, group) {
+        match read_answer(info, &relay.id, &id, group) {
             Ok(_) => record.set_content_line(ContentLine::Answered),
             Err(why) => self.content_lost(number, &why.to_string(), events),
         }
@@ -152,9 +152,9 @@ impl Membership {
 
 /// Reads what a relay says when it takes up our connection: it must be the relay that we asked, and speak of us and of
 /// the group that we want. What else it says of the group, the group link says better.
-fn read_answer(
+pub(crate) fn read_answer(
     info: &[u8],
-    relay: &KnownRelay,
+    relay: &MemberId,
     member: &MemberId,
     group: GroupId,
 ) -> Result<(GroupLinkInvitation, VersionRange), GoneReason> {
@@ -172,7 +172,7 @@ fn read_answer(
     let same_group = public_group.is_some_and(|public_group| public_group.public_group_id == group);
     if !same_group {
         Err(answer(&"it leads to another group"))
-    } else if invitation.from_member.member_id != relay.id {
+    } else if invitation.from_member.member_id != *relay {
         Err(answer(&"it is another relay's"))
     } else if invitation.invited_member.member_id != *member {
         Err(answer(&"it is for somebody else"))

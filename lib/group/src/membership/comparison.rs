@@ -89,8 +89,8 @@ pub struct Mark {
     pub relay: MemberId,
     /// What.
     pub difference: Difference,
-    /// Whether a signature refutes it, or what the same relay delivered before. Otherwise the relay is only one of
-    /// several that disagree.
+    /// Whether a signature refutes it under a key that an owner vouches for, or what the same relay delivered before.
+    /// Otherwise the relay is only one of several that disagree.
     pub refuted: bool,
 }
 
@@ -106,6 +106,17 @@ pub enum Difference {
     Signature,
     /// Both are signed: its author said two things.
     Equivocation,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Difference::Content => "says something else",
+            Difference::Author => "names another author",
+            Difference::Signature => "is without the signature",
+            Difference::Equivocation => "is signed, and says something else",
+        })
+    }
 }
 
 /// What a copy is, compared with those before.
@@ -216,6 +227,15 @@ impl Copy {
     }
 }
 
+/// Of two copies that say the same, the one with the better signature is kept.
+fn worth(trust: Trust) -> u8 {
+    match trust {
+        Trust::Unsigned => 0,
+        Trust::SignedWithoutKey => 1,
+        Trust::Verified(_) => 2,
+    }
+}
+
 impl MessageRecord {
     /// Reads a record.
     pub fn parse(key: &super::RecordKey, bytes: &[u8]) -> Result<Self, super::RecordError> {
@@ -269,15 +289,20 @@ impl MessageRecord {
         if kept.digest == copy.digest {
             let repeated = kept.is_by(relay);
             let mut marks = Vec::new();
-            match (was_verified, is_verified) {
-                (false, true) => {
-                    marks.extend(kept.marks(Difference::Signature, true).filter(|mark| mark.relay != *relay));
-                    (kept.trust, kept.role, kept.bytes) = (copy.trust, copy.role, copy.bytes);
+            match (kept.trust, copy.trust) {
+                (Trust::Unsigned, Trust::Verified(_)) => {
+                    let refuted = copy.trust.refutes();
+                    marks.extend(kept.marks(Difference::Signature, refuted).filter(|mark| mark.relay != *relay));
                 }
-                (true, false) => {
-                    marks.push(Mark { relay: relay.clone(), difference: Difference::Signature, refuted: true });
+                (Trust::Verified(_), Trust::Unsigned) => {
+                    let refuted = kept.trust.refutes();
+                    marks.push(Mark { relay: relay.clone(), difference: Difference::Signature, refuted });
                 }
+                // Relays that delivered a signature which nobody could check yet have left nothing out.
                 _ => {}
+            }
+            if worth(kept.trust) < worth(copy.trust) {
+                (kept.trust, kept.role, kept.bytes) = (copy.trust, copy.role, copy.bytes);
             }
             kept.deliver(&arrival.delivered);
             let marks = self.mark(marks);
@@ -292,7 +317,8 @@ impl MessageRecord {
         let same_author = difference == Difference::Content;
         if is_verified && !was_verified {
             let before = std::mem::replace(kept, copy);
-            let mut marks: Vec<Mark> = before.marks(difference, same_author).collect();
+            let refuted = same_author && kept.trust.refutes();
+            let mut marks: Vec<Mark> = before.marks(difference, refuted).collect();
             if !same_author && !before.is_by(relay) {
                 marks.push(Mark { relay: relay.clone(), difference, refuted: false });
             }
@@ -301,7 +327,7 @@ impl MessageRecord {
         }
         let twice =
             kept.is_by(relay) || self.others.iter().any(|other| other.digest != copy.digest && other.is_by(relay));
-        let refuted = same_author && (was_verified || twice);
+        let refuted = same_author && (kept.trust.refutes() || twice);
         let mut marks = vec![Mark { relay: relay.clone(), difference, refuted }];
         if !was_verified || difference == Difference::Author {
             marks.extend(kept.marks(difference, false).filter(|mark| mark.relay != *relay));

@@ -18,6 +18,7 @@ use crypto::Random;
 use super::comparison::{Arrival, Copy, Delivered};
 use super::error::SpeechFault;
 use super::item::{DELETION_WINDOW, Touch};
+use super::reactions::{Reactor, TooMany};
 use super::records::{Change, Page, RecordKey, Records};
 use super::relay::{RelayNumber, RelayRecord, Unsent};
 use super::view::{View, seconds};
@@ -222,16 +223,36 @@ pub(crate) fn compose_with(
     env: &mut Env<'_>,
 ) -> Result<Composition, MemberError> {
     let names = speech.subject().into_iter().chain(&speech.id);
-    let mut page = Page::load(records, names.cloned().map(RecordKey::Message))?;
+    let reactor = view.reactor(speech).map(RecordKey::Reactions);
+    let mut page = Page::load(records, names.cloned().map(RecordKey::Message).chain(reactor))?;
     if let Some(messages) = view.said_before(speech, &page, env)? {
         return Ok(Composition { messages, composed: Vec::new(), changes: Vec::new() });
     }
+    view.count_reaction(speech, &mut page)?;
     let composed = view.compose(speech, &mut page, env)?;
     let messages = composed.iter().map(|composed| composed.id.clone()).collect();
     Ok(Composition { messages, composed, changes: page.into_changes() })
 }
 
 impl View {
+    /// Who reacts to what with it.
+    fn reactor(&self, speech: &Speech) -> Option<Reactor> {
+        let Saying::React { message, .. } = &speech.what else { return None };
+        Some(Reactor { message: message.clone(), member: self.me.id.clone() })
+    }
+
+    /// Members drop what is more than they count.
+    fn count_reaction(&self, speech: &Speech, page: &mut Page) -> Result<(), SpeechFault> {
+        let (Some(reactor), Saying::React { message, reaction, add }) = (self.reactor(speech), &speech.what) else {
+            return Ok(());
+        };
+        let reaction = self.reaction(speech, message, reaction, *add, page)?;
+        let (ChatEvent::MessageReact(reaction), Some(record)) = (&reaction, page.reactions_mut(&reactor)) else {
+            return Ok(());
+        };
+        record.take(reaction).map_err(|TooMany| SpeechFault::TooManyReactions)
+    }
+
     /// The names of the messages, if they were said before under the name that they have here.
     fn said_before(
         &self,

@@ -106,6 +106,9 @@ pub enum SpeechFault {
     /// Something else has the name that this is to have.
     #[error("message {0} says something else, or is somebody else's")]
     NameTaken(MessageId),
+    /// Members drop what is more.
+    #[error("no more than three reactions to one message count: take one back first")]
+    TooManyReactions,
     /// The feature is off.
     #[error("the group does not allow {0}")]
     Off(&'static str),

@@ -15,6 +15,7 @@ use super::event::{Event, Heard};
 use super::health::Health;
 use super::people::{OtherKey, ProvenJoin, Standing};
 use super::permission::Objection;
+use super::reactions::Reactor;
 use super::records::{Change, Page, RecordKey, Records};
 use super::status::GoneReason;
 use super::view::{Demand, View, seconds};
@@ -89,6 +90,10 @@ fn names_in(batch: &Batch) -> Vec<RecordKey> {
             Element::Forward(Forward { sender, content: ForwardContent::Message(authored), .. }) => {
                 if let ForwardSender::Member(id, _) = sender {
                     names.push(RecordKey::Member(id.clone()));
+                    if let ChatEvent::MessageReact(reaction) = &authored.message().event {
+                        let reactor = Reactor { message: reaction.message_id.clone(), member: id.clone() };
+                        names.push(RecordKey::Reactions(reactor));
+                    }
                 }
                 names.extend(authored.message().id.clone().map(RecordKey::Message));
                 authored
@@ -335,7 +340,8 @@ impl View {
 
     fn compare(&mut self, id: &MessageId, message: &AcceptedMessage, sent_at: i64, step: &mut Step<'_>) -> Comparison {
         let delivered = Delivered { relay: step.relay.clone(), at: seconds(step.now), sent_at };
-        let expected = self.expected(sent_at, step.relay);
+        let owed = is_owed_by_all(message.event());
+        let expected = if owed { self.expected(sent_at, step.relay) } else { Vec::new() };
         let arrival = Arrival { message, delivered, expected: expected.clone() };
         let Some(record) = step.page.message_mut(id) else { return Comparison::Repeated };
         let comparison = record.take(&arrival);
@@ -433,6 +439,12 @@ impl View {
         };
         step.events.push(Event::Heard(heard.into()));
     }
+}
+
+/// Whether all relays were told. Owners tell single relays that they are listed, and the others that there is a new one;
+/// rosters come from the relay that was asked. Whoever was told nothing keeps nothing back.
+fn is_owed_by_all(event: &ChatEvent) -> bool {
+    !matches!(event, ChatEvent::GroupInfo(_) | ChatEvent::GroupRelayNew(_) | ChatEvent::GroupRoster(_))
 }
 
 fn count(counter: &mut u64) {

@@ -95,6 +95,11 @@ impl Touch {
         self.by.as_ref()
     }
 
+    /// The message that made it.
+    pub fn message(&self) -> Option<&MessageId> {
+        self.message.as_ref()
+    }
+
     /// What its signature is worth.
     pub fn trust(&self) -> Trust {
         self.trust

@@ -10,8 +10,10 @@ use super::hear::Step;
 use super::item::Touch;
 use super::people::Standing;
 use super::permission::moderated;
+use super::reactions::{Reactor, TooMany};
 use super::status::{EndReason, GoneReason};
 use super::view::{Demand, View};
+use crate::content::MessageReaction;
 use crate::event::{Event as ChatEvent, MemberRemoval, RoleChange};
 use crate::identity::MemberId;
 use crate::member::{Restriction, Role};
@@ -30,6 +32,7 @@ impl View {
             ChatEvent::GroupRoster(_) => return,
             ChatEvent::MessageNew(_) => settle(message, step),
             ChatEvent::MessageUpdate(_) | ChatEvent::MessageDelete(_) => touch(message, step),
+            ChatEvent::MessageReact(reaction) => reacted(reaction, by.as_ref(), step),
             ChatEvent::GroupInfo(info) if info.group_profile.says_the_same(&self.group.profile) => Ok(()),
             ChatEvent::GroupInfo(_) | ChatEvent::GroupPreferences(_) | ChatEvent::GroupRelayNew(_) => {
                 step.demands.push(Demand::ReadGroupLink);
@@ -139,6 +142,14 @@ fn settle(message: &AcceptedMessage, step: &mut Step<'_>) -> Result<(), &'static
     let record = message.message().id.as_ref().and_then(|id| step.page.message_mut(id));
     record.into_iter().for_each(MessageRecord::settle);
     Ok(())
+}
+
+/// A member reacts to a message, or takes that back.
+fn reacted(reaction: &MessageReaction, by: Option<&MemberId>, step: &mut Step<'_>) -> Result<(), &'static str> {
+    let Some(member) = by.cloned() else { return Ok(()) };
+    let reactor = Reactor { message: reaction.message_id.clone(), member };
+    let Some(record) = step.page.reactions_mut(&reactor) else { return Ok(()) };
+    record.take(reaction).map_err(|TooMany| "more reactions by one member to one message than count")
 }
 
 /// Another message changes or goes.

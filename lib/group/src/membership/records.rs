@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::MessageRecord;
 use super::error::RecordError;
 use super::people::MemberRecord;
+use super::reactions::{ReactionsRecord, Reactor};
 use crate::identity::MemberId;
 use crate::message_id::MessageId;
 use crate::versioned::{self, Unreadable};
@@ -32,6 +33,8 @@ pub enum RecordKey {
     Member(MemberId),
     /// How many members there are, as far as relays told of them.
     Census,
+    /// The reactions of a member to a message.
+    Reactions(Reactor),
 }
 
 impl Encode for RecordKey {
@@ -46,6 +49,11 @@ impl Encode for RecordKey {
                 out.put_short(id.as_bytes());
             }
             RecordKey::Census => out.put(b"C"),
+            RecordKey::Reactions(Reactor { message, member }) => {
+                out.put(b"R");
+                out.put_short(message.as_bytes());
+                out.put_short(member.as_bytes());
+            }
         }
     }
 }
@@ -57,6 +65,12 @@ impl Decode for RecordKey {
             b'M' => MessageId::from_bytes(reader.short()?).map(RecordKey::Message).ok_or(unnamed),
             b'P' => MemberId::from_bytes(reader.short()?).map(RecordKey::Member).ok_or(unnamed),
             b'C' => Ok(RecordKey::Census),
+            b'R' => {
+                let message = MessageId::from_bytes(reader.short()?);
+                let member = MemberId::from_bytes(reader.short()?);
+                let reactor = message.zip(member).map(|(message, member)| Reactor { message, member });
+                reactor.map(RecordKey::Reactions).ok_or(unnamed)
+            }
             _ => Err(unnamed),
         }
     }
@@ -83,6 +97,7 @@ pub(super) struct Page {
     messages: BTreeMap<MessageId, Entry<MessageRecord>>,
     members: BTreeMap<MemberId, Entry<MemberRecord>>,
     census: Option<Entry<Census>>,
+    reactions: BTreeMap<Reactor, Entry<ReactionsRecord>>,
 }
 
 /// How many members there are. It becomes durable together with what is known of each of them, so that nobody is counted
@@ -109,6 +124,9 @@ impl Page {
                 }
                 RecordKey::Member(id) if !page.members.contains_key(id) => {
                     page.members.insert(id.clone(), entry(records, &key)?);
+                }
+                RecordKey::Reactions(reactor) if !page.reactions.contains_key(reactor) => {
+                    page.reactions.insert(reactor.clone(), entry(records, &key)?);
                 }
                 RecordKey::Census if page.census.is_none() => page.census = Some(entry(records, &key)?),
                 _ => {}
@@ -154,6 +172,11 @@ impl Page {
         self.census.as_ref().map(|census| census.value.present)
     }
 
+    /// The reactions of a member to a message, to be changed, if they were loaded.
+    pub(super) fn reactions_mut(&mut self, reactor: &Reactor) -> Option<&mut ReactionsRecord> {
+        self.reactions.get_mut(reactor).map(Entry::change)
+    }
+
     /// A message that is new here.
     pub(super) fn add_message(&mut self, id: MessageId, value: MessageRecord) {
         self.messages.insert(id, Entry { value, changed: true });
@@ -167,7 +190,10 @@ impl Page {
         let members = members.map(|(id, entry)| Change { key: RecordKey::Member(id), value: write(&entry.value) });
         let census = self.census.into_iter().filter(|entry| entry.changed);
         let census = census.map(|entry| Change { key: RecordKey::Census, value: write(&entry.value) });
-        messages.chain(members).chain(census).collect()
+        let reactions = self.reactions.into_iter().filter(|(_, entry)| entry.changed);
+        let reactions =
+            reactions.map(|(id, entry)| Change { key: RecordKey::Reactions(id), value: write(&entry.value) });
+        messages.chain(members).chain(census).chain(reactions).collect()
     }
 }
 

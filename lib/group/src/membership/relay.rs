@@ -44,15 +44,15 @@ impl fmt::Display for RelayNumber {
 
 /// A relay whose relay link passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KnownRelay {
-    pub(super) id: MemberId,
-    pub(super) key: RelayPublicKey,
-    pub(super) profile: RelayProfile,
-    pub(super) binding: GroupBinding,
+pub(crate) struct KnownRelay {
+    pub(crate) id: MemberId,
+    pub(crate) key: RelayPublicKey,
+    pub(crate) profile: RelayProfile,
+    pub(crate) binding: GroupBinding,
     /// Those that we know.
-    pub(super) extensions: Vec<Extension>,
+    pub(crate) extensions: Vec<Extension>,
     /// What its program speaks, once it said something.
-    pub(super) versions: Option<VersionRange>,
+    pub(crate) versions: Option<VersionRange>,
 }
 
 #[derive(Debug, Clone)]
@@ -348,7 +348,7 @@ impl RelayRecord {
 
 /// Checks what stands behind a relay link before anything is sent there: it must be a link of this group's relay, signed
 /// by its key, that takes requests. The answer is the relay, and where to send the request.
-pub(super) fn admit(
+pub(crate) fn admit(
     link: &ContactShortLink,
     retrieved: &RetrievedLinkData,
     group: GroupId,

@@ -148,6 +148,14 @@ impl View {
         self.learn_links();
     }
 
+    /// Nothing is expected from a relay until it is connected again.
+    pub(crate) fn relay_silent(&mut self, id: &MemberId) {
+        if let Some(source) = self.sources.get_mut(id) {
+            source.since = None;
+        }
+        self.awaited.forget(id);
+    }
+
     /// Forgets a relay.
     pub(crate) fn forget_relay(&mut self, id: &MemberId) {
         self.sources.remove(id);

@@ -42,6 +42,7 @@ impl GroupOwner {
         if self.deletes_link() {
             tasks.push(TaskId::DeleteLink);
         }
+        tasks.extend(self.adoptions());
         if !self.is_written() && self.closing.is_none() && self.link.queue().access.is_some() {
             tasks.push(TaskId::WriteLink);
         }
@@ -64,13 +65,22 @@ impl GroupOwner {
             }
             TaskId::ReadAddress(relay) => Ok(Task::ReadLink(self.known(relay)?.address.clone())),
             TaskId::Invite(relay) => self.open_connection(self.known(relay)?),
+            TaskId::ReadListed(text) => self.read_listed(text),
+            TaskId::Join(relay) => self.join(self.known(relay)?),
+            TaskId::ReadRelayLink(relay) if self.known(relay)?.is_adopted() => {
+                Ok(Task::ReadLink(self.known(relay)?.address.clone()))
+            }
             TaskId::ReadRelayLink(relay) => {
                 let answer = answer(self.known(relay)?).ok_or(OwnerError::Task)?;
                 Ok(Task::ReadLink(answer.relay_link.link().clone()))
             }
             TaskId::Allow(relay) => {
-                let info = ConnectionInfo::unsigned(Event::Ok).to_bytes()?;
-                Ok(Task::Allow { connection: self.known(relay)?.connection(), info })
+                let record = self.known(relay)?;
+                let info = match record.is_adopted() {
+                    true => self.own_profile()?,
+                    false => ConnectionInfo::unsigned(Event::Ok),
+                };
+                Ok(Task::Allow { connection: record.connection(), info: info.to_bytes()? })
             }
             TaskId::Send(relay, _) => {
                 let record = self.known(relay)?;
@@ -134,6 +144,7 @@ fn tasks_of(record: &RelayRecord) -> Vec<TaskId> {
         Stage::Accepted(Accepted { handshake: Handshake::Answered, .. }) => Some(TaskId::Allow(id())),
         Stage::Accepted(Accepted { handshake: Handshake::Allowed, .. }) => None,
         Stage::Accepted(_) | Stage::Acknowledged(_) | Stage::Active(_) => send(),
+        Stage::Adopting(adopting) => adopting.task(&record.id),
         Stage::Inactive(_) | Stage::Rejected(_) => match record.stage.parting() {
             Some(Parting::Allow) => Some(TaskId::Allow(id())),
             Some(Parting::Say) => send(),

@@ -44,7 +44,9 @@ impl GroupOwner {
     /// Gives up a relay that is not active yet.
     pub fn cancel(&mut self, relay: &MemberId, env: &mut Env<'_>) -> Result<Vec<Event>, OwnerError> {
         let status = self.record_mut(relay)?.status();
-        if status.is_final() || status == Status::Active {
+        // What another owner invited is not for this one to give up, but to remove.
+        let is_adopted = self.relay(relay).is_some_and(RelayRecord::is_adopted);
+        if status.is_final() || status == Status::Active || is_adopted {
             return Err(OwnerError::Prohibited("cancel", status));
         }
         let mut events = Vec::new();
@@ -59,6 +61,10 @@ impl GroupOwner {
         let id = MessageId::random(env.random);
         let record = self.record_mut(relay)?;
         let status = record.status();
+        if matches!(record.stage, Stage::Adopting(_)) {
+            record.begin_again(env.now, &mut Vec::new());
+            return Ok(());
+        }
         match &mut record.stage {
             // It will be asked as soon as that is possible.
             Stage::New(_) | Stage::Invited(Invited { again: Some(_), .. }) => {}

@@ -63,6 +63,13 @@ pub enum Event {
         /// Which message.
         message: MessageId,
     },
+    /// What is behind a relay link that another owner listed is no relay of this group.
+    NotAdopted {
+        /// The link.
+        relay_link: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The server has the link data of this version.
     LinkWritten {
         /// The version.

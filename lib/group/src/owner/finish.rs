@@ -6,8 +6,10 @@ use agent::time::{Env, Time};
 
 use super::address::CheckedAddress;
 use super::admission::admit;
+use super::adopt::Step;
 use super::due::{answer, to_ask};
 use super::outgoing::Say;
+use super::record::RelayRecord;
 use super::stage::{Accepted, Active, Handshake, Invited, New, Parting, Stage};
 use super::status::{ActiveStage, InactiveReason, RejectedReason};
 use super::task::{Outcome, TaskId};
@@ -43,9 +45,15 @@ impl GroupOwner {
             (TaskId::ReadAddress(relay) | TaskId::Invite(relay), Outcome::Refused(reason)) => {
                 self.address_unusable(relay, shown(&reason), env, events);
             }
-            (TaskId::Invite(relay), Outcome::Done) => self.asked(relay, env.now, events),
+            (TaskId::ReadListed(text), Outcome::Retrieved(data)) => self.listed_read(text, &data, env, events),
+            (TaskId::ReadListed(text), Outcome::Refused(reason)) => self.not_adopted(text, &reason, events),
+            (TaskId::Join(relay), Outcome::Refused(reason)) => self.adoption_lost(relay, &reason, env, events),
+            (TaskId::Invite(relay) | TaskId::Join(relay), Outcome::Done) => self.asked(relay, env.now, events),
             (TaskId::ReadRelayLink(relay), Outcome::Retrieved(data)) => self.relay_link_read(relay, &data, env, events),
             (TaskId::ReadRelayLink(relay), Outcome::Refused(reason)) => {
+                if self.relay(relay).is_some_and(RelayRecord::is_adopted) {
+                    self.unreachable(id, &reason, env.now, events);
+                }
                 if self.relay(relay).and_then(answer).is_some() {
                     self.end(relay, RejectedReason::RelayLink(shown(&reason)), Parting::Done, env, events);
                 }
@@ -72,9 +80,10 @@ impl GroupOwner {
         match id {
             TaskId::WriteLink => events.push(Event::LinkNotWritten { reason: shown(reason) }),
             TaskId::DeleteLink => events.push(Event::LinkNotDeleted { reason: shown(reason) }),
-            TaskId::Delete(_) => {}
+            TaskId::Delete(_) | TaskId::ReadListed(_) => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)
+            | TaskId::Join(relay)
             | TaskId::ReadRelayLink(relay)
             | TaskId::Allow(relay)
             | TaskId::Send(relay, _) => {
@@ -122,6 +131,10 @@ impl GroupOwner {
                 *again = None;
                 record.problem = None;
             }
+            Stage::Adopting(adopting) if adopting.step == Step::Wanted => {
+                let asked = adopting.with(Step::Asked);
+                record.enter(Stage::Adopting(asked), now, events);
+            }
             // It was given up meanwhile.
             stage if stage.status().is_final() => record.discard(Delivery::Drop),
             _ => {}
@@ -135,6 +148,9 @@ impl GroupOwner {
         env: &mut Env<'_>,
         events: &mut Vec<Event>,
     ) {
+        if self.relay(relay).is_some_and(RelayRecord::is_adopted) {
+            return self.adopted_link_read(relay, data, events);
+        }
         let group = self.link.group().group_id();
         let Ok(record) = self.record_mut(relay) else { return };
         let (Stage::Invited(invited), Some(answer)) = (&record.stage, answer(record)) else { return };
@@ -158,6 +174,10 @@ impl GroupOwner {
             Stage::Accepted(accepted @ Accepted { handshake: Handshake::Answered, .. }) => {
                 let accepted = accepted.with(Handshake::Allowed);
                 record.enter(accepted, now, events);
+            }
+            Stage::Adopting(adopting) if adopting.step == Step::Answered => {
+                let allowed = adopting.with(Step::Allowed);
+                record.enter(Stage::Adopting(allowed), now, events);
             }
             stage if stage.parting() == Some(Parting::Allow) => record.part(),
             _ => {}
@@ -200,6 +220,8 @@ impl GroupOwner {
         let Ok(record) = self.record_mut(relay) else { return };
         match &record.stage {
             Stage::New(_) | Stage::Invited(_) => record.hinder(reason, events),
+            Stage::Adopting(_) => self.adoption_lost(relay, reason, env, events),
+            Stage::Active(_) if record.is_adopted() => self.adoption_lost(relay, reason, env, events),
             Stage::Accepted(_) | Stage::Acknowledged(_) | Stage::Active(_) => {
                 self.end(relay, InactiveReason::ConnectionLost, Parting::Done, env, events);
             }

@@ -3,12 +3,15 @@
 //! A document is outside data like any other: each status needs what belongs to it.
 
 use agent::connection::Delivery;
+use agent::short_link::ContactKind;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
 use super::administer::Closing;
 use super::admission::{AdmittedRelay, Answer, RelayLink};
+use super::adopt::{Adopting, Step};
 use super::headcount::Headcount;
+use super::history::MAX_PAST_POSTS;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
@@ -202,6 +205,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             connection: record.connection().as_str().to_owned(),
             handshake: match &record.stage {
                 Stage::Accepted(accepted) => Some(accepted.handshake.into()),
+                Stage::Adopting(adopting) => adopting.handshake().map(HandshakeDocument::from),
                 _ => None,
             },
             attempt: record.attempt,
@@ -217,6 +221,7 @@ impl From<&RelayRecord> for RelayRecordDocument {
             health: None,
             transfer: None,
             asked_roster: record.asked_roster,
+            posts_to_give: record.promised,
         }
     }
 }
@@ -239,11 +244,15 @@ impl TryFrom<RelayRecordDocument> for RelayRecord {
             problem: document.problem,
             accepting: document.accepting,
             asked_roster: document.asked_roster,
+            promised: document.posts_to_give.min(MAX_PAST_POSTS),
             history: document.history,
         };
         let named = record.connection().as_str() == document.connection;
         require(named, "relay_records.connection", "not the connection of this relay and attempt")?;
-        let talks = record.is_connected() || record.stage.parting() == Some(Parting::Say);
+        // What is owed to a relay of another owner waits until that is in reach again.
+        let talks = record.is_connected()
+            || matches!(record.stage, Stage::Adopting(_))
+            || record.stage.parting() == Some(Parting::Say);
         let has_something = record.stage.parting() != Some(Parting::Say) || !record.owed.is_empty();
         require(has_something, "relay_records.parting", "there is nothing to say")?;
         require(talks || record.owed.is_empty(), "relay_records.to_say", "there is no connection to say it through")?;
@@ -256,6 +265,11 @@ fn stage(document: &RelayRecordDocument) -> Result<Stage, Inconsistent> {
     let answer = answer(document)?;
     let relay = answer.clone().and_then(|answer| admitted(document, answer));
     let accepted = || relay.clone().ok_or_else(|| missing("relay_records.public_key"));
+    if document.address.kind == ContactKind::Group
+        && let Some(step) = Step::of(document.status, document.handshake.map(Handshake::from))
+    {
+        return Ok(Stage::Adopting(Adopting { relay: accepted()?, target: None, step }));
+    }
     Ok(match document.status {
         Status::New => Stage::New(New::default()),
         Status::Invited => {

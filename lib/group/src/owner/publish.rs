@@ -71,7 +71,8 @@ impl GroupOwner {
     fn links_to_list(&self, listed: &[ContactShortLink]) -> Vec<ContactShortLink> {
         let known = |link: &ContactShortLink| self.relays.iter().any(|record| is_link_of(record, link));
         let unknown = listed.iter().filter(|link| !known(link));
-        let ours = self.relays.iter().filter_map(|record| record.stage.publishable());
+        let is_complete = |record: &&RelayRecord| record.promised == 0;
+        let ours = self.relays.iter().filter(is_complete).filter_map(|record| record.stage.publishable());
         unknown.chain(ours.map(|relay| relay.answer.relay_link.link())).cloned().collect()
     }
 
@@ -106,7 +107,7 @@ impl GroupOwner {
                     self.view.relay_connected(&record.id, env.now);
                     new.push(record.id.clone());
                 }
-                (_, Stage::Active(_)) if !is_listed => gone.push(record.id.clone()),
+                (_, Stage::Active(_) | Stage::Adopting(_)) if !is_listed => gone.push(record.id.clone()),
                 _ => {}
             }
         }

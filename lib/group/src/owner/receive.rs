@@ -37,6 +37,7 @@ impl GroupOwner {
     ) -> Result<Vec<Event>, OwnerError> {
         let relay = self.relay_of(connection)?;
         let mut events = Vec::new();
+        self.adoption_answered(&relay, info, env.now, &mut events);
         let record = self.record_mut(&relay)?;
         // Whoever answers was asked, even if we did not get round to writing that down.
         if let Stage::New(new) = &record.stage {
@@ -79,6 +80,7 @@ impl GroupOwner {
             Stage::New(_) | Stage::Invited(_) => {
                 return Err(OwnerError::Prohibited("connected", record.status()));
             }
+            Stage::Adopting(_) => self.adopted(&relay, env.now, &mut events),
             _ => {}
         }
         self.settle(env, &mut events);
@@ -140,10 +142,9 @@ impl GroupOwner {
             Demand::Part(relay, _) => self.end(&relay, InactiveReason::Removed, Parting::Done, env, events),
             Demand::RequestRoster(request) => self.request_roster(from, request, env),
             Demand::End(why) => events.push(membership::Event::Ended(why).into()),
-            // Owners have one connection with each relay.
-            Demand::Pair => {}
-            // Only another owner can be the author of what says so, and whoever writes the link reads it before.
-            Demand::ReadGroupLink => {}
+            // Only another owner can be the author of what says so, and whoever writes the link reads it before; and owners
+            // have one connection with each relay.
+            Demand::ReadGroupLink | Demand::Pair => {}
         }
     }
 

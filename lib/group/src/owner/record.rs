@@ -77,6 +77,8 @@ pub struct RelayRecord {
     pub(super) accepting: Option<bool>,
     /// The version of the roster up to which the relay was asked for what is missing.
     pub(super) asked_roster: Option<i64>,
+    /// How many of the owner's last posts it gets before it is listed.
+    pub(super) promised: u32,
     pub(super) history: Vec<StatusChange>,
 }
 

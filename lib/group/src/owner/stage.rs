@@ -7,6 +7,7 @@ use agent::connection::Delivery;
 
 use super::address::CheckedAddress;
 use super::admission::{AdmittedRelay, Answer};
+use super::adopt::Adopting;
 use super::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status};
 use crate::roster::RosterVersion;
 
@@ -16,6 +17,8 @@ pub(super) enum Stage {
     Invited(Invited),
     Accepted(Accepted),
     Acknowledged(Acknowledged),
+    /// Another owner invited it.
+    Adopting(Adopting),
     Active(Active),
     Inactive(Ended<InactiveReason>),
     Rejected(Ended<RejectedReason>),
@@ -138,6 +141,7 @@ impl Stage {
             Stage::Invited(_) => Status::Invited,
             Stage::Accepted(_) => Status::Accepted,
             Stage::Acknowledged(_) => Status::Acknowledged,
+            Stage::Adopting(adopting) => adopting.status(),
             Stage::Active(_) => Status::Active,
             Stage::Inactive(_) => Status::Inactive,
             Stage::Rejected(_) => Status::Rejected,
@@ -166,6 +170,7 @@ impl Stage {
             Stage::New(_) | Stage::Invited(_) => None,
             Stage::Accepted(Accepted { relay, .. })
             | Stage::Acknowledged(Acknowledged { relay, .. })
+            | Stage::Adopting(Adopting { relay, .. })
             | Stage::Active(Active { relay, .. }) => Some(relay),
             Stage::Inactive(Ended { relay, .. }) => relay.as_ref(),
             Stage::Rejected(Ended { relay, .. }) => relay.as_ref(),
@@ -177,6 +182,7 @@ impl Stage {
             Stage::New(_) | Stage::Invited(_) => None,
             Stage::Accepted(Accepted { relay, .. })
             | Stage::Acknowledged(Acknowledged { relay, .. })
+            | Stage::Adopting(Adopting { relay, .. })
             | Stage::Active(Active { relay, .. }) => Some(relay),
             Stage::Inactive(Ended { relay, .. }) => relay.as_mut(),
             Stage::Rejected(Ended { relay, .. }) => relay.as_mut(),
@@ -187,7 +193,9 @@ impl Stage {
     pub(super) fn publishable(&self) -> Option<&AdmittedRelay> {
         match self {
             Stage::Accepted(accepted) => Some(&accepted.relay).filter(|_| accepted.is_publishable()),
-            Stage::Acknowledged(Acknowledged { relay, .. }) | Stage::Active(Active { relay, .. }) => Some(relay),
+            Stage::Acknowledged(Acknowledged { relay, .. })
+            | Stage::Adopting(Adopting { relay, .. })
+            | Stage::Active(Active { relay, .. }) => Some(relay),
             _ => None,
         }
     }

@@ -22,6 +22,10 @@ pub enum TaskId {
     Invite(MemberId),
     /// Read what is behind the link that a relay made.
     ReadRelayLink(MemberId),
+    /// Read what is behind a relay link that another owner listed; named by its text.
+    ReadListed(String),
+    /// Open a connection to a relay that another owner invited, as one of the group's owners.
+    Join(MemberId),
     /// Let the relay in with `x.ok`.
     Allow(MemberId),
     /// Say something through the connection.

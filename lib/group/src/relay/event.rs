@@ -47,6 +47,13 @@ pub enum Event {
         /// The number of the connection.
         connection: u64,
     },
+    /// Somebody asked through the relay link to be let in as an owner, and is none: the request there gets no answer.
+    OwnerDismissed {
+        /// The service.
+        service: ServiceId,
+        /// The request at its relay link.
+        request: u64,
+    },
     /// An owner signed another roster, or a change of it.
     RosterChanged(ServiceId),
     /// Members are admitted, or no longer.

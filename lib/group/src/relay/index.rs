@@ -58,7 +58,7 @@ impl Entry {
             moments: service.moments(settings),
             link: *service.invitation.group_link.key.as_bytes(),
             standings: service.standings(),
-            requests: service.owners.iter().map(|connection| connection.request).collect(),
+            requests: service.owners_of_address().map(|connection| connection.request).collect(),
         }
     }
 }

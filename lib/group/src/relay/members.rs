@@ -56,6 +56,7 @@ mod speaking;
 mod turn;
 mod view;
 
+pub(in crate::relay) use self::admission::answer_owner;
 pub use self::admission::{JoinQuestion, JoinRequest, questions};
 pub use self::behind::Behind;
 pub use self::dispatch::{

@@ -10,8 +10,9 @@ use super::group::ServedGroup;
 use super::index::Standing;
 use super::journal::LogEvent;
 use super::link::{LinkState, RelayLink};
+use super::members::answer_owner;
 use super::name::{ConnectionName, ServiceId};
-use super::service::{Context, OwnerState, Service};
+use super::service::{Context, OwnerConnection, OwnerState, Service};
 use super::state::Relay;
 use super::status::Status;
 use super::task::{Outcome, PolicyQuestion, Task, TaskId, Verdict};
@@ -43,9 +44,9 @@ impl Relay {
                 Some(Task::CreateLink { connection: ConnectionName::Link(service), link: link.into(), data, server })
             }
             TaskId::Answer(connection) => {
-                let (request, info) = self.answer(&connection)?;
+                let (at, request, info) = self.answer(&connection)?;
                 let server = self.settings.draw_server(env.random).clone();
-                Some(Task::Answer { request, connection, server, info })
+                Some(Task::Answer { at, request, connection, server, info })
             }
             TaskId::Dismiss(request) => Some(Task::Dismiss(request)),
             TaskId::Send(service, number) => {
@@ -65,13 +66,22 @@ impl Relay {
         }
     }
 
-    fn answer(&self, connection: &ConnectionName) -> Option<(u64, Vec<u8>)> {
+    /// Where the request came, which one it is, and what it is answered.
+    fn answer(&self, connection: &ConnectionName) -> Option<(ConnectionName, u64, Vec<u8>)> {
         match *connection {
             ConnectionName::Owner(id, number) => {
                 let service = self.service(id)?;
-                Some((service.owner(number)?.request, service.answer_info(&self.settings)?))
+                let OwnerConnection { owner, request, through_link, .. } = service.owner(number)?;
+                if *through_link {
+                    let info = answer_owner(&self.view(id)?, owner, service.group.as_ref()?.member_count);
+                    return Some((ConnectionName::Link(id), *request, info));
+                }
+                Some((ConnectionName::Address, *request, service.answer_info(&self.settings)?))
             }
-            ConnectionName::Test(request) => Some((request, self.tests.get(&request)?.answer_info(&self.identity)?)),
+            ConnectionName::Test(request) => {
+                let info = self.tests.get(&request)?.answer_info(&self.identity)?;
+                Some((ConnectionName::Address, request, info))
+            }
             ConnectionName::Address | ConnectionName::Link(_) | ConnectionName::Member(..) => None,
         }
     }

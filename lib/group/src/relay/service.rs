@@ -14,6 +14,7 @@ use super::invitation::Invitation;
 use super::journal::{AdmissionBy, ConnectionState, LogEntry, LogEvent};
 use super::link::RelayLink;
 use super::name::{ConnectionName, ServiceId};
+use super::owner_join::Asking;
 use super::record::{RecordKey, moment, moment_option};
 use super::roster::{Rosters, StoredRoster};
 use super::settings::{EXTENSIONS, RelayIdentity, RelaySettings};
@@ -53,6 +54,8 @@ pub struct Service {
     pub(super) watch: Option<Watch>,
     pub(super) owners: Vec<OwnerConnection>,
     next_owner: u64,
+    #[serde(default, skip_serializing_if = "Asking::is_empty")]
+    pub(super) asking: Asking,
     pub(super) outbox: VecDeque<Outgoing>,
     next_outgoing: u64,
     pub(super) admission: Admission,
@@ -107,6 +110,12 @@ pub(super) struct OwnerConnection {
     /// Whether it was asked for before the group link listed the relay: only the owner knew the relay's member ID then.
     #[serde(default)]
     pub(super) early: bool,
+    /// Whether it was asked for through the relay link, signed with the owner's key: nobody else can have it.
+    #[serde(default)]
+    pub(super) through_link: bool,
+    /// What the owner is called, if it came through the relay link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
     pub(super) state: OwnerState,
     #[serde(with = "moment")]
     pub(super) since: Time,
@@ -120,7 +129,7 @@ pub(super) struct OwnerConnection {
 impl OwnerConnection {
     /// Whether nobody but the owner can be at the other end. A service begins with its first connection.
     pub(super) fn is_of_owner(&self) -> bool {
-        self.early || self.number == 1
+        self.early || self.number == 1 || self.through_link
     }
 }
 
@@ -174,6 +183,7 @@ impl Service {
             watch: None,
             owners: Vec::new(),
             next_owner: 1,
+            asking: Asking::default(),
             outbox: VecDeque::new(),
             next_outgoing: 1,
             admission: Admission::default(),
@@ -298,9 +308,10 @@ impl Service {
     /// Adds a connection for a request; whoever asked first is never displaced.
     pub(super) fn add_owner(&mut self, owner: MemberId, request: u64, max_version: u16, context: &mut Context<'_, '_>) {
         let now = context.env.now;
-        let number = self.next_owner;
-        self.next_owner = number.saturating_add(1);
-        let mut staying: Vec<_> = self.owners.iter_mut().filter(|other| other.delete_at.is_none()).collect();
+        let number = self.next_owner();
+        // Whoever came through the relay link is an owner for sure.
+        let invited = |other: &&mut OwnerConnection| other.delete_at.is_none() && !other.through_link;
+        let mut staying: Vec<_> = self.owners.iter_mut().filter(invited).collect();
         if staying.len() >= MAX_OWNERS
             && let Some(second) = staying.get_mut(1)
         {
@@ -308,8 +319,18 @@ impl Service {
         }
         let state = OwnerState::Asked;
         let early = self.status != Status::Active;
-        let connection =
-            OwnerConnection { number, owner, request, early, state, since: now, max_version, delete_at: None };
+        let connection = OwnerConnection {
+            number,
+            owner,
+            request,
+            early,
+            through_link: false,
+            name: None,
+            state,
+            since: now,
+            max_version,
+            delete_at: None,
+        };
         self.owners.push(connection);
         if number > 1 {
             let connection = self.connection_name(number).to_string();
@@ -318,8 +339,20 @@ impl Service {
         self.touch(context);
     }
 
+    /// The number of another connection with an owner.
+    pub(super) fn next_owner(&mut self) -> u64 {
+        let number = self.next_owner;
+        self.next_owner = number.saturating_add(1);
+        number
+    }
+
     pub(super) fn connection_name(&self, number: u64) -> ConnectionName {
         ConnectionName::Owner(self.id, number)
+    }
+
+    /// Connections that were asked for through the relay's address: requests at relay links have numbers of their own.
+    pub(super) fn owners_of_address(&self) -> impl Iterator<Item = &OwnerConnection> {
+        self.owners.iter().filter(|connection| !connection.through_link)
     }
 
     pub(super) fn owner_mut(&mut self, number: u64) -> Option<&mut OwnerConnection> {
@@ -431,7 +464,11 @@ impl Service {
     pub(super) fn owner_gone(&mut self, number: u64, context: &mut Context<'_, '_>) -> Option<u64> {
         self.owner_parted(number, context);
         let asked = |connection: &&OwnerConnection| connection.state == OwnerState::Asked;
-        let unanswered = self.owner(number).filter(asked).map(|connection| connection.request);
+        let unanswered = self.owner(number).filter(asked);
+        if let Some(through_link) = unanswered.filter(|connection| connection.through_link) {
+            self.dismiss_owner(through_link.request, context);
+        }
+        let unanswered = unanswered.filter(|connection| !connection.through_link).map(|connection| connection.request);
         self.owners.retain(|connection| connection.number != number);
         self.outbox.retain(|outgoing| outgoing.connection != number);
         self.touch(context);
@@ -482,6 +519,7 @@ impl Service {
     /// What holds for every end: nobody finds the relay any more, and it looks at nothing any more.
     fn end(&mut self, context: &mut Context<'_, '_>) {
         self.link.as_mut().into_iter().for_each(RelayLink::delete);
+        self.asking = Asking::default();
         self.watch = None;
         self.notified = None;
         self.outbox.clear();

@@ -318,6 +318,8 @@ impl Service {
         let listed = verified.relay_links().iter().any(|link| link.same_link(&own.link));
         let changed = watch.believed(data);
         *group = (&verified).into();
+        self.drop_former_owners(context);
+        let Some(watch) = &mut self.watch else { return };
         match listed || self.notified.is_none() {
             true => watch.later(interval, context.env),
             false => watch.soon(context.env.now),
@@ -332,6 +334,7 @@ impl Service {
             (Status::Active, false) => return self.deactivate(Inactivity::Absent, context),
             _ => {}
         }
+        self.judge_asking(context);
         if listed && let Some(number) = self.notified.take() {
             self.confirmed = true;
             self.tell(number, Event::GroupRelayReady, context);

@@ -70,8 +70,10 @@ pub enum Task {
         /// Where it is, with the password.
         server: ServerWithPassword,
     },
-    /// Accept a request to the address. Done when the connection is open and durable.
+    /// Accept a request. Done when the connection is open and durable.
     Answer {
+        /// Where it came: the address, or the relay link, where owners come that did not invite the relay.
+        at: ConnectionName,
         /// The request.
         request: u64,
         /// The name of the connection.

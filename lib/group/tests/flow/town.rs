@@ -275,7 +275,7 @@ impl Town {
     pub(crate) fn post(&mut self, citizen: usize, text: &str, signed: bool) {
         let content = Content::text(text);
         let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
-        let speech = Speech { id: None, what, voice: Voice::Oneself, signed, scope: None };
+        let speech = Speech { what, voice: Voice::Oneself, signed, scope: None, id: None };
         let said = &mut self.citizens[citizen];
         let mut env = Env { now: self.world.now, random: &mut said.random };
         let spoken = said.member.say(&speech, &said.kept, &mut env).unwrap();

@@ -209,7 +209,7 @@ impl World {
     pub(crate) fn post(&mut self, text: &str) {
         let content = Content::text(text);
         let what = Saying::Post { content, mentions: Mentions::default(), reply_to: None, file: None, ttl: None };
-        let speech = Speech { id: None, what, voice: Voice::Oneself, signed: true, scope: None };
+        let speech = Speech { what, voice: Voice::Oneself, signed: true, scope: None, id: None };
         let records = self.records.clone();
         let mut changes = Vec::new();
         self.on_owner(|owner, env| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use group::content::{Content, MessageDeletion, MessageReaction, MessageUpdate, Reaction};
 use group::element::ForwardSender;
-use group::event::{Event as ChatEvent, Join, MemberNew, OwnProfile};
+use group::event::{Event as ChatEvent, GroupInfo, Join, MemberNew, OwnProfile, RelayNew};
 use group::extension::Extensions;
 use group::identity::{MemberId, MemberKey};
 use group::keys::KeySource;
@@ -267,6 +267,41 @@ fn two_authors_under_one_name_are_both_marked_and_a_signature_decides() {
 }
 
 #[test]
+fn a_signature_that_could_not_be_checked_at_first_accuses_no_relay() {
+    let [one, two, three] = three();
+    let mut desk = Desk::connected(&[&one, &two, &three]);
+    let key = MemberKey::generate(&mut desk.random);
+    let said = by(&id("anna"), signed(desk.owner.group_id(), &id("anna"), &key, "m1", ChatEvent::GroupLeave));
+    desk.deliver(&one, said.clone());
+    assert_eq!(desk.record("m1").kept().unwrap().trust(), Trust::SignedWithoutKey);
+    desk.receive(&two, &two.says(author("anna", Some(&key))));
+    desk.deliver(&two, said.clone());
+    desk.deliver(&three, said);
+    assert_eq!(desk.record("m1").kept().unwrap().trust(), Trust::Verified(KeySource::Asserted));
+    assert_eq!(desk.record("m1").marks(), []);
+    assert_eq!(desk.member.health(&one.id()).unwrap().altered, 0);
+}
+
+#[test]
+fn a_key_that_only_a_relay_names_refutes_nobody() {
+    for (text, difference) in [("yes", Difference::Signature), ("no", Difference::Content)] {
+        for forged_first in [false, true] {
+            let [one, two, _] = three();
+            let mut desk = Desk::connected(&[&one, &two]);
+            let key = MemberKey::generate(&mut desk.random);
+            desk.receive(&two, &two.says(author("anna", Some(&key))));
+            let honest = by(&id("anna"), unsigned("m1", post("yes")));
+            let forged = by(&id("anna"), signed(desk.owner.group_id(), &id("anna"), &key, "m1", post(text)));
+            let in_order =
+                if forged_first { [(&two, &forged), (&one, &honest)] } else { [(&one, &honest), (&two, &forged)] };
+            in_order.into_iter().for_each(|(relay, element)| desk.deliver(relay, element.clone()));
+            assert_eq!(desk.record("m1").marks(), [mark(&one, difference, false)]);
+            assert_eq!(desk.member.health(&one.id()).unwrap().altered, 0);
+        }
+    }
+}
+
+#[test]
 fn a_relay_that_contradicts_itself_is_refuted() {
     let relay = Relay::new(1);
     let mut desk = Desk::connected(&[&relay]);
@@ -518,6 +553,24 @@ fn a_message_that_a_relay_does_not_deliver_in_time_is_missing_and_then_late() {
 }
 
 #[test]
+fn what_owners_tell_single_relays_is_not_missed_from_the_others() {
+    let [one, two, _] = three();
+    let mut desk = Desk::connected(&[&one, &two]);
+    let owner = desk.owner.id();
+    let group_profile = desk.owner.contents().profile;
+    let info = ChatEvent::GroupInfo(GroupInfo { group_profile }.into());
+    let news =
+        ChatEvent::GroupRelayNew(RelayNew { relay_link: two.linked(desk.owner.group_id()).make().0.to_string() });
+    for (name, event) in [("info", info), ("news", news)] {
+        let told = by(&owner, desk.owner.signs(name, event));
+        desk.deliver(&one, told);
+    }
+    desk.later(PATIENCE);
+    assert!(!desk.take_events().iter().any(|event| matches!(event, Event::Missing { .. })));
+    assert_eq!(desk.member.health(&two.id()).unwrap().missing, 0);
+}
+
+#[test]
 fn what_was_sent_before_a_relay_was_joined_is_not_expected_from_it() {
     let [one, two, _] = three();
     let mut desk = Desk::connected(&[&one, &two]);
@@ -601,4 +654,45 @@ fn what_was_forgotten_is_never_new_again() {
     let message = desk.owner.signs("m1", post("news"));
     desk.deliver(&relays[0], by(&owner, message));
     assert_eq!(desk.take_events(), [], "it is still not new");
+}
+
+#[test]
+fn more_than_three_reactions_of_a_member_to_a_message_are_dropped_in_whatever_order_relays_bring_them() {
+    let relays = [Relay::new(1), Relay::new(2)];
+    let mut desk = Desk::connected(&[&relays[0], &relays[1]]);
+    let owner = desk.owner.id();
+    let message = desk.owner.signs("m1", post("news"));
+    desk.deliver(&relays[0], by(&owner, message));
+    let react = |name: &str, emoji: &str, add: bool| {
+        let reaction = MessageReaction {
+            message_id: message_id("m1"),
+            member_id: Some(owner.clone()),
+            scope: None,
+            reaction: Reaction::Emoji(emoji.to_owned()),
+            add,
+        };
+        by(&id("anna"), unsigned(name, ChatEvent::MessageReact(reaction)))
+    };
+    desk.take_events();
+    let said = [("r1", "👍", true), ("r2", "😀", true), ("r3", "🚀", true), ("r4", "❤", true)];
+    said.iter().for_each(|(name, emoji, add)| desk.deliver(&relays[0], react(name, emoji, *add)));
+    assert_eq!(desk.heard().len(), 3);
+    assert!(matches!(&desk.take_events()[..], [Event::Dropped { .. }]));
+    desk.deliver(&relays[0], react("r5", "👍", false));
+    desk.deliver(&relays[0], react("r6", "❤", true));
+    assert_eq!(desk.heard().len(), 2);
+    // The other relay is late. What it brings was counted, and is not counted again.
+    said.iter().for_each(|(name, emoji, add)| desk.deliver(&relays[1], react(name, emoji, *add)));
+    assert_eq!(desk.heard().len(), 0);
+    assert!(!desk.take_events().iter().any(|event| matches!(event, Event::Dropped { .. })));
+    // Others have reactions of their own.
+    let of_bob = MessageReaction {
+        message_id: message_id("m1"),
+        member_id: Some(owner.clone()),
+        scope: None,
+        reaction: Reaction::Emoji("👍".to_owned()),
+        add: true,
+    };
+    desk.deliver(&relays[0], by(&id("bob"), unsigned("b1", ChatEvent::MessageReact(of_bob))));
+    assert_eq!(desk.heard().len(), 1);
 }

@@ -305,6 +305,24 @@ fn edits_deletions_reactions_and_files_are_said_once_under_their_names() {
 }
 
 #[test]
+fn three_reactions_to_one_message_count_and_one_that_was_taken_back_does_not() {
+    let (mut desk, one, _) = writer(Role::Member);
+    let message = say(&mut desk, &text("hello")).unwrap().messages.remove(0);
+    let react = |emoji: &str, add| {
+        let reaction = Reaction::Emoji(emoji.to_owned());
+        speech(Saying::React { message: message.clone(), reaction, add })
+    };
+    for emoji in ["👍", "😀", "🚀", "👍"] {
+        say(&mut desk, &react(emoji, true)).unwrap();
+    }
+    assert_eq!(fault(&mut desk, &react("❤", true)), SpeechFault::TooManyReactions);
+    say(&mut desk, &react("😀", false)).unwrap();
+    say(&mut desk, &react("❤", true)).unwrap();
+    desk.run();
+    assert_eq!(said(&desk, &one, Line::Main).len(), 7);
+}
+
+#[test]
 fn nobody_takes_the_name_of_what_somebody_else_said() {
     let (mut desk, one, _) = writer(Role::Member);
     let message = desk.owner.signs("m1", post("who comes?"));

@@ -4,6 +4,7 @@
 mod challenge;
 mod documents;
 mod hearing;
+mod history;
 mod hostile;
 mod invitation;
 mod orders;

@@ -222,9 +222,9 @@ impl World {
         let connection = self.desk.connection(id);
         let mine = |task: &TaskId| match task {
             TaskId::ReadAddress(of) | TaskId::Invite(of) | TaskId::ReadRelayLink(of) => of == id,
-            TaskId::Allow(of) | TaskId::Send(of, _) => of == id,
+            TaskId::Allow(of) | TaskId::Send(of, _) | TaskId::Join(of) => of == id,
             TaskId::Delete(name) => *name == connection,
-            TaskId::WriteLink | TaskId::DeleteLink => false,
+            TaskId::WriteLink | TaskId::DeleteLink | TaskId::ReadListed(_) => false,
         };
         let due = self.desk.owner.due(self.desk.now).into_iter().find(mine);
         let record = self.desk.owner.relay(id).unwrap();

@@ -5,6 +5,7 @@ mod forwarding;
 mod hostile;
 mod joining;
 mod memory;
+mod owners;
 mod properties;
 mod queues;
 mod together;

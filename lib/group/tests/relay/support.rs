@@ -7,7 +7,8 @@ use agent::connection::Delivery;
 use agent::link_data::{ContactData, Payload};
 use agent::link_read::RetrievedLinkData;
 use agent::non_empty::NonEmpty;
-use agent::prepared_link::{ContactLinkRequest, LinkSecrets, PreparedContactLink};
+use agent::owner::OwnerAuth;
+use agent::prepared_link::{ContactLinkRequest, LinkSecrets, OwnFixedData, PreparedContactLink};
 use agent::short_link::{ContactKind, ContactShortLink, LinkScheme};
 use agent::time::{Env, Time};
 use crypto::SeededRandom;
@@ -124,6 +125,21 @@ impl Owner {
         }
     }
 
+    /// What the server returns once these owners, beside this one, stand in the link too.
+    pub(crate) fn data_with(&mut self, owners: &[(MemberId, MemberKey)]) -> RetrievedLinkData {
+        let (link, found) = (self.short_link(), self.data());
+        let read = found.read(&link).unwrap();
+        let root = self.identity.root_key.signing_key();
+        let further = |(id, key): &(MemberId, MemberKey)| OwnerAuth::authorize(id.as_bytes(), key.public().0, root);
+        let further = owners.iter().map(|owner| further(owner).unwrap());
+        let owners = std::iter::once(self.identity.authorization().unwrap()).chain(further).collect();
+        let (relays, payload) = (read.user().relays().to_vec(), read.user().payload().clone());
+        let user = ContactData::new(agent::version::AGENT, false, owners, relays, payload).unwrap();
+        let fixed = OwnFixedData::restore(link.key.clone(), found.data.fixed.clone()).unwrap();
+        let data = fixed.with_user_data(&user, root, crypto::Nonce::random(&mut self.random)).unwrap();
+        RetrievedLinkData { data, ..found }
+    }
+
     /// A message that the owner signs.
     pub(crate) fn says(&mut self, event: Event) -> Vec<u8> {
         let message = Message::named(event, &mut self.random);
@@ -154,6 +170,8 @@ pub(crate) fn id(member: &str) -> MemberId {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Done {
     Answered(ConnectionName, Event),
+    /// The same for a request at a relay link.
+    AnsweredAtLink(ConnectionName, Event),
     Created(ServiceId, ContactShortLink),
     Sent(ConnectionName, Vec<Event>),
     Deleted(ConnectionName, Delivery),
@@ -277,10 +295,15 @@ impl Bench {
                 Outcome::Done
             }
             Task::CreateLink { .. } => Outcome::Unreachable,
-            Task::Answer { request, connection, info, .. } => {
-                self.waiting.remove(&request);
-                let info = ConnectionInfo::parse(&info).unwrap();
-                self.done.push(Done::Answered(connection, info.event().clone()));
+            Task::Answer { at, request, connection, info, .. } => {
+                let event = ConnectionInfo::parse(&info).unwrap().event().clone();
+                match at {
+                    ConnectionName::Link(_) => self.done.push(Done::AnsweredAtLink(connection, event)),
+                    _ => {
+                        self.waiting.remove(&request);
+                        self.done.push(Done::Answered(connection, event));
+                    }
+                }
                 Outcome::Done
             }
             Task::Dismiss(request) => {

@@ -16,18 +16,21 @@ impl<K: Keep> Driver<K> {
     pub(super) fn take_answer(&mut self, collected: Collected) {
         let Some(flight) = self.flights.end(collected.number) else { return };
         if let Some(server) = self.servers.get_mut(flight.server) {
-            server.under_way = server.under_way.saturating_sub(1);
+            server.answered();
         }
         self.observe(&flight, &collected.outcome);
-        match collected.outcome {
-            Ok(response) => self.conclude_task(&flight, Outcome::Answered(response)),
-            Err(ClientError::Protocol(_)) => self.conclude_task(&flight, Outcome::Violated),
-            Err(_) => self.conclude_task(&flight, Outcome::Unreachable),
+        let outcome = match collected.outcome {
+            Ok(response) => Outcome::Answered(response),
+            Err(ClientError::Protocol(_)) => Outcome::Violated,
+            Err(_) => Outcome::Unreachable,
+        };
+        if let Some((flight, outcome)) = self.park_answer(flight, outcome) {
+            self.conclude_task(&flight, outcome);
         }
     }
 
     /// The late answer to a task that was given up counts, unless the task is under way again.
-    fn conclude_task(&mut self, flight: &Flight, outcome: Outcome) {
+    pub(super) fn conclude_task(&mut self, flight: &Flight, outcome: Outcome) {
         let Flight { slot, task, .. } = flight;
         let under_way = self.steps.table.get(*slot).is_some_and(|entry| entry.running.contains(task));
         let unwanted = || self.steps.table.get(*slot).is_none_or(|entry| entry.connection.task_server(task).is_none());
@@ -81,7 +84,7 @@ impl<K: Keep> Driver<K> {
     pub(super) fn show(&mut self, key: ServerKey, slot: Slot, task: Option<&TaskId>, exchange: Exchange<'_>) {
         let Some(observer) = &self.options.observer else { return };
         let Some(server) = self.servers.get_mut(key) else { return };
-        let Some(entry) = self.steps.table.get(slot) else { return };
-        observer(&AgentExchange { connection: &entry.id, server: &server.address, task, exchange });
+        let Some(id) = self.steps.table.id(slot) else { return };
+        observer(&AgentExchange { connection: id, server: &server.address, task, exchange });
     }
 }

@@ -1,7 +1,7 @@
 //! From what was taken in to steps of connections.
 
 use agent::connection::keep::{ConnectionId, Keep, Record};
-use agent::connection::{Connection, Outcome, Subscription};
+use agent::connection::{Connection, Outcome, Resting, Subscription};
 use tokio::time::Instant;
 
 use super::driver::Driver;
@@ -9,6 +9,7 @@ use super::inbox::Loaded;
 use super::request::Request;
 use super::servers::ServerKey;
 use super::table::{Queue, Slot};
+use super::waking::Kept;
 use super::{AgentError, AgentEvent};
 use crate::client::Client;
 use crate::steady::SteadyClient;
@@ -30,6 +31,13 @@ impl<K: Keep> Driver<K> {
     }
 
     fn comply(&mut self, request: Request) {
+        if let Some(request) = self.park_request(request) {
+            self.carry_out(request);
+        }
+    }
+
+    /// Does what a request asks for, whose connections are in memory.
+    pub(super) fn carry_out(&mut self, request: Request) {
         match request {
             Request::Job(mut job) => {
                 job.run(&mut self.steps);
@@ -63,12 +71,21 @@ impl<K: Keep> Driver<K> {
     }
 
     fn take_loaded(&mut self, loaded: Loaded) {
-        let Loaded { records, answer } = loaded;
-        let mut load = |(id, records): (ConnectionId, Vec<Record>)| {
-            let outcome = self.insert(&id, records);
+        let (kept, answer) = match loaded {
+            Loaded::Asked { kept, answer } => (kept, answer),
+            Loaded::Woken { slots, records } => return self.take_woken(slots, records),
+        };
+        let mut load = |(id, kept): (ConnectionId, Kept)| {
+            let outcome = match kept {
+                Kept::Records(records) => self.insert(&id, records),
+                Kept::Resting(resting) => {
+                    self.insert_resting(&id, *resting);
+                    Ok(())
+                }
+            };
             (id, outcome)
         };
-        let loaded = records.map(|records| records.into_iter().map(&mut load).collect());
+        let loaded = kept.map(|kept| kept.into_iter().map(&mut load).collect());
         let _ = answer.send(loaded);
     }
 
@@ -85,6 +102,19 @@ impl<K: Keep> Driver<K> {
         Ok(())
     }
 
+    fn insert_resting(&mut self, id: &ConnectionId, resting: Resting) {
+        if self.steps.table.slot(id).is_some() {
+            return;
+        }
+        let Resting { subscription, sends } = resting;
+        let slot = self.steps.table.insert_resting(id.clone(), sends.then_some(self.steps.now));
+        if let Some(subscription) = subscription {
+            let queue = subscription.queue.clone();
+            let server = self.servers.subscribe(slot, subscription, None);
+            self.steps.table.receives_through(slot, Queue { server, id: queue });
+        }
+    }
+
     /// A connection is in memory as it is kept.
     pub(super) fn begin(&mut self, slot: Slot) {
         self.subscribe(slot, None);
@@ -93,7 +123,11 @@ impl<K: Keep> Driver<K> {
 
     fn take_timers(&mut self) {
         while let Some(slot) = self.steps.table.take_due(self.steps.now) {
-            self.steps.touch(slot);
+            match self.steps.table.rests(slot) {
+                true if self.closing => {}
+                true => self.waking.wake(slot),
+                false => self.steps.touch(slot),
+            }
         }
         for (slot, task) in self.flights.give_up(Instant::now()) {
             self.finish(slot, &task, Outcome::Unreachable);

@@ -27,6 +27,7 @@ use super::rounds::{BoxFuture, Round, Rounds};
 use super::servers::Servers;
 use super::steps::{Made, Steps};
 use super::table::Slot;
+use super::waking::Waking;
 use super::{AgentError, AgentOptions, Clock};
 use crate::client::{Collected, Collector};
 use crate::shared_random::SharedRandom;
@@ -51,6 +52,7 @@ pub(super) struct Driver<K: Keep> {
     pub(super) inbox: Inbox,
     /// What is being read. Nobody else may change it meanwhile.
     pub(super) loads: Vec<BoxFuture<Option<Loaded>>>,
+    pub(super) waking: Waking,
     pub(super) outbox: Outbox,
     pub(super) hold: Hold<K::Error>,
     pub(super) stale: Stale,
@@ -84,7 +86,9 @@ impl<K: Keep> Driver<K> {
 
     fn has_ended(&self) -> bool {
         let lost = self.failure.is_some() || matches!(self.hold, Hold::Acquiring(_) | Hold::Released);
-        self.closing && self.rounds.are_over() && (lost || self.flights.are_over() && self.inbox.is_empty())
+        self.closing
+            && self.rounds.are_over()
+            && (lost || self.flights.are_over() && self.inbox.is_empty() && self.waking.is_empty())
     }
 
     /// Takes in whatever there is; waits if that is nothing.
@@ -167,6 +171,7 @@ impl<K: Keep> Driver<K> {
         if matches!(self.hold, Hold::Held) && self.rounds.have_room() {
             self.steps.now = (self.clock)();
             self.make_steps();
+            self.load_wanted();
             self.close_round();
             self.start_waiting();
             self.release_if_idle();
@@ -183,11 +188,11 @@ impl<K: Keep> Driver<K> {
             batch if batch.is_empty() => None,
             batch => Some(Box::pin(self.keep.commit(batch))),
         };
-        let Made { due, over, moved, events, jobs, .. } = made;
+        let Made { number, due, over, moved, events, jobs, .. } = made;
         for slot in moved {
             self.subscribe(slot, None);
         }
-        self.rounds.push(Round { commit, due, over, events, jobs });
+        self.rounds.push(Round { number, commit, due, over, events, jobs });
     }
 
     fn conclude(&mut self, round: Round<K::Error>, outcome: Result<(), K::Error>) {
@@ -205,12 +210,14 @@ impl<K: Keep> Driver<K> {
         }
         for (slot, due) in round.due {
             self.start_due(slot, due);
+            self.let_rest(slot, round.number);
         }
+        self.forget_idle();
     }
 
-    /// Drops a connection from memory.
+    /// A connection is no longer there.
     pub(super) fn forget(&mut self, slot: Slot) {
-        if let Some(queue) = self.steps.table.remove(slot).and_then(|entry| entry.queue) {
+        if let Some(queue) = self.steps.table.remove(slot) {
             self.servers.unsubscribe(queue.server, &queue.id);
         }
     }

@@ -22,6 +22,7 @@ use super::request::{Change, Open, Ready, Request, Stepped};
 use super::rounds::Rounds;
 use super::servers::Servers;
 use super::steps::Steps;
+use super::waking::Waking;
 use super::{AgentError, AgentOptions, ChangeError, Clock, LookError};
 use crate::client::Collector;
 use crate::shared_random::SharedRandom;
@@ -69,6 +70,7 @@ impl Agent {
             rounds: Rounds::new(),
             inbox: Inbox::default(),
             loads: Vec::new(),
+            waking: Waking::default(),
             outbox: Outbox::new(events),
             hold: Hold::Released,
             stale: Default::default(),
@@ -148,7 +150,8 @@ impl Agent {
         loaded.into_iter().next().map_or_else(|| Err(AgentError::Unknown(id.clone())), |(_, outcome)| outcome)
     }
 
-    /// Brings all connections that are kept into memory. One that cannot be read does not keep others from it.
+    /// Brings all connections that are kept to life, and into memory unless they may [rest](super::AgentOptions::idle).
+    /// One that cannot be read does not keep others from it.
     pub async fn load_all(&self) -> Result<Vec<(ConnectionId, Result<(), AgentError>)>, AgentError> {
         let (answer, listed) = oneshot::channel();
         self.ask(Request::List(answer)).await?;

@@ -15,6 +15,13 @@ use crate::steady::{SteadyEvent, Subscribed};
 
 impl<K: Keep> Driver<K> {
     pub(super) fn take_event(&mut self, key: ServerKey, event: SteadyEvent) {
+        if let Some(event) = self.park_event(key, event) {
+            self.work_on_event(key, event);
+        }
+    }
+
+    /// Works on an event whose connection is in memory if it changes.
+    pub(super) fn work_on_event(&mut self, key: ServerKey, event: SteadyEvent) {
         match event {
             SteadyEvent::Connected { version } => self.connected(key, version),
             SteadyEvent::Disconnected(end) => {
@@ -37,6 +44,9 @@ impl<K: Keep> Driver<K> {
         server.reach = Reach::Connected;
         for slot in std::mem::take(&mut server.missed) {
             self.steps.at(slot, |connection, _| connection.server_returned());
+            if self.steps.table.server_returned(slot) {
+                self.waking.wake(slot);
+            }
         }
         self.tell_of_server(key, ServerEvent::Connected { version });
     }
@@ -44,6 +54,7 @@ impl<K: Keep> Driver<K> {
     fn disconnected(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(key) else { return };
         server.reach = Reach::Unknown;
+        self.waking.forget_deliveries(key);
         for slot in server.queues.values() {
             if let Some(entry) = self.steps.table.get_mut(*slot) {
                 entry.connection.delivery_forgotten();
@@ -122,7 +133,7 @@ impl<K: Keep> Driver<K> {
         }
     }
 
-    fn recipient(&mut self, key: ServerKey, queue: &RecipientId) -> Option<Slot> {
+    pub(super) fn recipient(&mut self, key: ServerKey, queue: &RecipientId) -> Option<Slot> {
         self.servers.get_mut(key)?.queues.get(queue).copied()
     }
 }

@@ -7,13 +7,16 @@ use tokio::sync::oneshot;
 use super::AgentError;
 use super::request::Request;
 use super::table::Slot;
+use super::waking::Kept;
 use crate::client::Collected;
 use crate::steady::Numbered;
 
-/// Connections as they are kept, for whoever wanted them loaded.
-pub(super) struct Loaded {
-    pub(super) records: Result<Vec<(ConnectionId, Vec<Record>)>, AgentError>,
-    pub(super) answer: oneshot::Sender<Loads>,
+/// Connections as they are kept.
+pub(super) enum Loaded {
+    /// For whoever asked for them.
+    Asked { kept: Result<Vec<(ConnectionId, Kept)>, AgentError>, answer: oneshot::Sender<Loads> },
+    /// For what waits for them.
+    Woken { slots: Vec<Slot>, records: Result<Vec<Vec<Record>>, AgentError> },
 }
 
 /// What became of connections that were to be loaded.

@@ -14,12 +14,13 @@ use super::inbox::{Loaded, Loads};
 use super::request::Request;
 use super::rounds::Round;
 use super::table::Slot;
+use super::waking::{read_kept, read_whole};
 use super::{AgentError, AgentEvent};
 
 impl<K: Keep> Driver<K> {
     /// A round is undone: whoever asked for it is told, and nobody else hears of it.
     pub(super) fn lost(&mut self, round: Round<K::Error>, error: K::Error) {
-        let error = self.failed(error);
+        let error = self.failed(AgentError::NotKept(Arc::new(error)));
         self.stale.extend(round.due.iter().map(|(slot, _)| *slot).chain(round.over));
         round.jobs.into_iter().for_each(|job| job.failed(&error));
         if matches!(self.hold, Hold::Held) {
@@ -27,8 +28,15 @@ impl<K: Keep> Driver<K> {
         }
     }
 
-    fn failed(&mut self, error: K::Error) -> AgentError {
-        let error = AgentError::NotKept(Arc::new(error));
+    /// Connections that something waits for cannot be read.
+    pub(super) fn cannot_read(&mut self, error: AgentError) {
+        self.failed(error);
+        if matches!(self.hold, Hold::Held) {
+            self.hold = Hold::Failing;
+        }
+    }
+
+    fn failed(&mut self, error: AgentError) -> AgentError {
         if self.failure.is_none() {
             self.outbox.send(vec![AgentEvent::Keeping(Err(error.clone()))]);
         }
@@ -67,7 +75,7 @@ impl<K: Keep> Driver<K> {
             },
         };
         Poll::Ready(Some(outcome.unwrap_or_else(|error| {
-            self.failed(error);
+            self.failed(AgentError::NotKept(Arc::new(error)));
             self.rest()
         })))
     }
@@ -94,7 +102,7 @@ impl<K: Keep> Driver<K> {
 
     fn load_stale(&mut self) -> Hold<K::Error> {
         let table = &self.steps.table;
-        let there = |slot: &Slot| table.get(*slot).map(|entry| (*slot, entry.id.clone()));
+        let there = |slot: &Slot| table.id(*slot).map(|id| (*slot, id.clone()));
         let (slots, ids): (Vec<_>, Vec<_>) = self.stale.iter().filter_map(there).unzip();
         if slots.is_empty() {
             return self.hold_again();
@@ -126,26 +134,22 @@ impl<K: Keep> Driver<K> {
         }
         match Connection::load(records) {
             Ok(connection) => {
-                if let Some(entry) = self.steps.table.get_mut(slot) {
-                    (entry.connection, entry.over) = (connection, false);
+                match self.steps.table.get_mut(slot) {
+                    Some(entry) => (entry.connection, entry.over) = (connection, false),
+                    None => self.steps.table.wake(slot, connection),
                 }
                 // The server delivers again what was received and lost.
                 self.begin(slot);
             }
-            Err(error) => {
-                if let Some(entry) = self.steps.table.get(slot) {
-                    let error = AgentError::Unreadable(entry.id.clone(), error);
-                    self.steps.say(AgentEvent::Lost(error));
-                }
-                self.forget(slot);
-            }
+            Err(error) => self.lose(slot, error),
         }
     }
 
     /// While nothing can be kept, nothing can be done.
     pub(super) fn refuse_if_failing(&mut self) {
         let Some(error) = &self.failure else { return };
-        for request in std::mem::take(&mut self.inbox.requests) {
+        let requests = std::mem::take(&mut self.inbox.requests);
+        for request in requests.into_iter().chain(self.waking.take_requests()) {
             match request {
                 Request::Job(job) => job.failed(error),
                 Request::List(answer) => drop(answer.send(Err(error.clone()))),
@@ -160,7 +164,7 @@ impl<K: Keep> Driver<K> {
     /// Lets others have the connections while nothing is under way.
     pub(super) fn release_if_idle(&mut self) {
         let idle = self.rounds.are_over() && self.flights.are_over() && self.servers.wait_for_nothing();
-        if idle && self.inbox.is_empty() && self.loads.is_empty() {
+        if idle && self.inbox.is_empty() && self.loads.is_empty() && self.waking.is_empty() {
             self.keep.release();
             self.hold = Hold::Released;
         }
@@ -175,10 +179,10 @@ impl<K: Keep> Driver<K> {
     }
 
     pub(super) fn load(&mut self, ids: Vec<ConnectionId>, answer: oneshot::Sender<Loads>) {
-        let loading = self.keep.load(ids.clone());
-        self.loads.push(Box::pin(async {
-            let records = loading.await.map_err(|error| AgentError::NotKept(Arc::new(error)));
-            Some(Loaded { records: records.map(|records| ids.into_iter().zip(records).collect()), answer })
+        let (keep, may_rest) = (self.keep.clone(), self.options.idle != usize::MAX && self.options.receive);
+        self.loads.push(Box::pin(async move {
+            let kept = if may_rest { read_kept(keep, ids).await } else { read_whole(&*keep, ids).await };
+            Some(Loaded::Asked { kept: kept.map_err(|error| AgentError::NotKept(Arc::new(error))), answer })
         }));
     }
 }

@@ -31,10 +31,23 @@ pub(super) enum Request {
     Close,
 }
 
+impl Request {
+    /// Names every connection that has to be in memory for it.
+    pub(super) fn each_connection(&self, name: &mut dyn FnMut(&ConnectionId)) {
+        match self {
+            Request::Job(job) => job.each_connection(name),
+            Request::Subscribe(id, _) | Request::Session(id, _) => name(id),
+            Request::List(_) | Request::Load(..) | Request::Close => {}
+        }
+    }
+}
+
 /// Steps that the application wants, whatever they return.
 pub(super) trait Job: Send {
     /// Makes the steps. Called once.
     fn run(&mut self, steps: &mut Steps);
+    /// Names every connection that they are about.
+    fn each_connection(&self, name: &mut dyn FnMut(&ConnectionId));
     /// They are durable.
     fn kept(self: Box<Self>);
     /// They are undone.

@@ -19,6 +19,7 @@ pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A round that is being made durable, and what is to be done then.
 pub(super) struct Round<E> {
+    pub(super) number: u64,
     pub(super) commit: Option<BoxFuture<Result<(), E>>>,
     pub(super) due: Vec<(Slot, Vec<TaskId>)>,
     pub(super) over: Vec<Slot>,

@@ -3,18 +3,23 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
 use agent::connection::{Subscription, TaskId};
 use smp::address::ServerAddress;
 use smp::id::RecipientId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::table::Slot;
 use crate::client::Client;
 use crate::shared_random::SharedRandom;
 use crate::steady::{Numbered, Outlet, SteadyClient, SteadyOptions};
 use crate::tls::Connector;
+
+/// A server that owes an answer for so long says nothing.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Names a server while it is needed. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +43,8 @@ pub(super) struct Server {
     pub(super) reach: Reach,
     /// Commands under way.
     pub(super) under_way: usize,
+    /// Since when it has answered nothing although there are tasks for it.
+    owes_since: Option<Instant>,
     /// Tasks that wait for the connection, or for others to end.
     waiting: VecDeque<(Slot, TaskId)>,
     /// Who receives from a queue.
@@ -49,7 +56,22 @@ pub(super) struct Server {
 impl Server {
     /// Nobody needs it now.
     fn is_unused(&self) -> bool {
-        self.under_way == 0 && self.waiting.is_empty() && self.queues.is_empty()
+        self.tasks() == 0 && self.queues.is_empty()
+    }
+
+    /// Tasks that are under way or wait.
+    fn tasks(&self) -> usize {
+        self.under_way.saturating_add(self.waiting.len())
+    }
+
+    fn is_stalled(&self, now: Instant) -> bool {
+        self.owes_since.is_some_and(|since| now.duration_since(since) >= STALLED)
+    }
+
+    /// A command has its outcome.
+    pub(super) fn answered(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.owes_since = (self.tasks() > 0).then(Instant::now);
     }
 }
 
@@ -92,6 +114,7 @@ impl Servers {
             client,
             reach: Reach::Unknown,
             under_way: 0,
+            owes_since: None,
             waiting: VecDeque::new(),
             queues: HashMap::new(),
             missed: BTreeSet::new(),
@@ -109,6 +132,7 @@ impl Servers {
     /// A task waits for the connection to its server, or for others to end.
     pub(super) fn wait(&mut self, key: ServerKey, slot: Slot, task: TaskId) {
         if let Some(server) = self.servers.get_mut(&key) {
+            server.owes_since.get_or_insert_with(Instant::now);
             server.waiting.push_back((slot, task));
             self.wanted.insert(key);
         }
@@ -147,7 +171,11 @@ impl Servers {
     /// All tasks that wait for a server wait no more.
     pub(super) fn take_waiting(&mut self, key: ServerKey) -> VecDeque<(Slot, TaskId)> {
         self.wanted.remove(&key);
-        self.servers.get_mut(&key).map(|server| std::mem::take(&mut server.waiting)).unwrap_or_default()
+        let Some(server) = self.servers.get_mut(&key) else { return VecDeque::new() };
+        if server.under_way == 0 {
+            server.owes_since = None;
+        }
+        std::mem::take(&mut server.waiting)
     }
 
     /// Receives from a queue for `slot`. `session` is the one on which `NEW` has subscribed to it.
@@ -183,6 +211,18 @@ impl Servers {
     pub(super) fn poll(&mut self, context: &mut Context<'_>, heard: &mut Vec<Numbered>, limit: usize) {
         // There is always a sender, so it never ends; nothing taken is nothing heard.
         let _ = self.events.poll_recv_many(context, heard, limit);
+    }
+
+    /// Tasks that are under way or wait at servers that do something.
+    pub(super) fn crowd(&self, now: Instant) -> usize {
+        let working = self.servers.values().filter(|server| !server.is_stalled(now));
+        working.fold(0, |crowd, server| crowd.saturating_add(server.tasks()))
+    }
+
+    /// Servers that say nothing although tasks wait for them.
+    pub(super) fn stalled(&self, now: Instant) -> Vec<ServerKey> {
+        let waited_for = self.wanted.iter().filter(|key| self.servers.get(key).is_some_and(|s| s.is_stalled(now)));
+        waited_for.copied().collect()
     }
 
     /// No task waits for a connection.

@@ -22,6 +22,8 @@ pub(super) struct Steps {
 
 /// What a round leaves: to be made durable, then to be done.
 pub(super) struct Made {
+    /// The round's number.
+    pub(super) number: u64,
     pub(super) batch: Batch,
     /// Every connection that was touched, with the tasks that are due after this round.
     pub(super) due: Vec<(Slot, Vec<TaskId>)>,
@@ -98,9 +100,8 @@ impl Steps {
 
     /// Tells something about a connection that is no event of its own.
     pub(super) fn say_of(&mut self, slot: Slot, event: impl FnOnce(ConnectionId) -> AgentEvent) {
-        if let Some(entry) = self.table.get(slot) {
-            let event = event(entry.id.clone());
-            self.events.push(event);
+        if let Some(id) = self.table.id(slot) {
+            self.events.push(event(id.clone()));
         }
     }
 
@@ -116,9 +117,11 @@ impl Steps {
 
     /// Closes the round and opens the next.
     pub(super) fn close_round(&mut self) -> Made {
+        let number = self.round;
         self.round = self.round.saturating_add(1);
         let touched = std::mem::take(&mut self.touched);
         let mut made = Made {
+            number,
             batch: Batch::new(),
             due: Vec::with_capacity(touched.len()),
             moved: Vec::new(),

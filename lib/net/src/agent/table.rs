@@ -1,9 +1,12 @@
-//! All connections in memory, and when something of theirs becomes due.
+//! All connections, and when something of theirs becomes due.
+//!
+//! Of connections at rest only what it takes to find them is in memory: some hundreds of bytes, with the key by which their
+//! queue is subscribed to. They have a slot like all others, and keep it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use agent::connection::keep::ConnectionId;
-use agent::connection::{Connection, TaskId};
+use agent::connection::{Connection, Pauses, TaskId};
 use agent::time::Time;
 use smp::id::RecipientId;
 
@@ -30,6 +33,14 @@ pub(super) struct Entry {
     next_due: Option<Time>,
 }
 
+/// A connection that is not in memory.
+struct Rest {
+    id: ConnectionId,
+    queue: Option<Queue>,
+    pauses: Pauses,
+    next_due: Option<Time>,
+}
+
 /// The receive queue of a connection.
 pub(super) struct Queue {
     pub(super) server: ServerKey,
@@ -37,29 +48,8 @@ pub(super) struct Queue {
 }
 
 impl Entry {
-    pub(super) fn stopped(&mut self, task: &TaskId) {
-        if let Some(place) = self.running.iter().position(|running| running == task) {
-            self.running.swap_remove(place);
-        }
-    }
-}
-
-/// All connections in memory.
-#[derive(Default)]
-pub(super) struct Table {
-    entries: HashMap<Slot, Entry>,
-    slots: HashMap<ConnectionId, Slot>,
-    timers: BTreeSet<(Time, Slot)>,
-    last: u64,
-}
-
-impl Table {
-    /// Adds a connection under a name that is not there.
-    pub(super) fn insert(&mut self, id: ConnectionId, connection: Connection) -> Slot {
-        self.last = self.last.saturating_add(1);
-        let slot = Slot(self.last);
-        self.slots.insert(id.clone(), slot);
-        let entry = Entry {
+    fn new(id: ConnectionId, connection: Connection) -> Self {
+        Entry {
             id,
             connection,
             queue: None,
@@ -68,18 +58,110 @@ impl Table {
             over: false,
             round: 0,
             next_due: None,
-        };
-        self.entries.insert(slot, entry);
+        }
+    }
+
+    pub(super) fn stopped(&mut self, task: &TaskId) {
+        if let Some(place) = self.running.iter().position(|running| running == task) {
+            self.running.swap_remove(place);
+        }
+    }
+
+    /// Nothing is under way for it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.running.is_empty() && !self.redelivered && !self.over
+    }
+}
+
+/// All connections.
+#[derive(Default)]
+pub(super) struct Table {
+    entries: HashMap<Slot, Entry>,
+    resting: HashMap<Slot, Rest>,
+    /// Connections that may rest, those first that have been idle longest, each with the last round that touched it.
+    pub(super) idle: VecDeque<(Slot, u64)>,
+    slots: HashMap<ConnectionId, Slot>,
+    timers: BTreeSet<(Time, Slot)>,
+    last: u64,
+}
+
+impl Table {
+    /// Adds a connection under a name that is not there.
+    pub(super) fn insert(&mut self, id: ConnectionId, connection: Connection) -> Slot {
+        let slot = self.next_slot(&id);
+        self.entries.insert(slot, Entry::new(id, connection));
         slot
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
-        let entry = self.entries.remove(&slot)?;
-        self.slots.remove(&entry.id);
-        if let Some(due) = entry.next_due {
+    /// Adds a connection that rests until something is `due`.
+    pub(super) fn insert_resting(&mut self, id: ConnectionId, due: Option<Time>) -> Slot {
+        let slot = self.next_slot(&id);
+        self.timers.extend(due.map(|due| (due, slot)));
+        self.resting.insert(slot, Rest { id, queue: None, pauses: Pauses::default(), next_due: due });
+        slot
+    }
+
+    fn next_slot(&mut self, id: &ConnectionId) -> Slot {
+        self.last = self.last.saturating_add(1);
+        let slot = Slot(self.last);
+        self.slots.insert(id.clone(), slot);
+        slot
+    }
+
+    /// Removes a connection; its receive queue.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Queue> {
+        let entry = self.entries.remove(&slot).map(|entry| (entry.id, entry.queue, entry.next_due));
+        let rest = || self.resting.remove(&slot).map(|rest| (rest.id, rest.queue, rest.next_due));
+        let (id, queue, next_due) = entry.or_else(rest)?;
+        self.slots.remove(&id);
+        if let Some(due) = next_due {
             self.timers.remove(&(due, slot));
         }
-        Some(entry)
+        queue
+    }
+
+    /// Forgets a connection for which nothing is to be done, unless something touched it after this round.
+    pub(super) fn rest(&mut self, slot: Slot, round: u64) {
+        if self.entries.get(&slot).is_none_or(|entry| entry.round != round || !entry.is_quiet()) {
+            return;
+        }
+        if let Some(Entry { id, connection, queue, next_due, .. }) = self.entries.remove(&slot) {
+            self.resting.insert(slot, Rest { id, queue, pauses: connection.pauses(), next_due });
+        }
+    }
+
+    /// A connection is in memory again.
+    pub(super) fn wake(&mut self, slot: Slot, mut connection: Connection) {
+        if let Some(Rest { id, queue, pauses, next_due }) = self.resting.remove(&slot) {
+            connection.resume(pauses);
+            self.entries.insert(slot, Entry { queue, next_due, ..Entry::new(id, connection) });
+        }
+    }
+
+    pub(super) fn rests(&self, slot: Slot) -> bool {
+        self.resting.contains_key(&slot)
+    }
+
+    pub(super) fn nobody_rests(&self) -> bool {
+        self.resting.is_empty()
+    }
+
+    /// The server that a connection at rest could not send to can be reached again; whether it waits for that.
+    pub(super) fn server_returned(&mut self, slot: Slot) -> bool {
+        self.resting.get_mut(&slot).is_some_and(|rest| rest.pauses.server_returned())
+    }
+
+    /// The queue through which a connection at rest receives.
+    pub(super) fn receives_through(&mut self, slot: Slot, queue: Queue) {
+        if let Some(rest) = self.resting.get_mut(&slot) {
+            rest.queue = Some(queue);
+        }
+    }
+
+    /// What the application calls a connection.
+    pub(super) fn id(&self, slot: Slot) -> Option<&ConnectionId> {
+        let rest = || self.resting.get(&slot).map(|rest| &rest.id);
+        self.entries.get(&slot).map(|entry| &entry.id).or_else(rest)
     }
 
     pub(super) fn slot(&self, id: &ConnectionId) -> Option<Slot> {
@@ -118,6 +200,8 @@ impl Table {
         self.timers.remove(&(due, slot));
         if let Some(entry) = self.entries.get_mut(&slot) {
             entry.next_due = None;
+        } else if let Some(rest) = self.resting.get_mut(&slot) {
+            rest.next_due = None;
         }
         Some(slot)
     }

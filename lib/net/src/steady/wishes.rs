@@ -1,7 +1,7 @@
 //! The queues that a caller wants, and which of them are yet to be subscribed to on the current connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crypto::authorize::AuthPrivateKey;
 use smp::id::RecipientId;
@@ -15,7 +15,8 @@ pub(super) struct Wishes {
 
 #[derive(Default)]
 struct State {
-    wanted: HashMap<RecipientId, Arc<AuthPrivateKey>>,
+    /// Without what is derived from a key to subscribe: there may be a hundred thousand.
+    wanted: HashMap<RecipientId, AuthPrivateKey>,
     due: VecDeque<RecipientId>,
 }
 
@@ -23,7 +24,7 @@ impl Wishes {
     pub(super) fn add(&self, queue: RecipientId, key: AuthPrivateKey) {
         let mut state = self.state();
         state.due.push_back(queue.clone());
-        state.wanted.insert(queue, Arc::new(key));
+        state.wanted.insert(queue, key.compact());
         self.added.notify_one();
     }
 
@@ -35,7 +36,7 @@ impl Wishes {
             state.due.push_back(queue.clone());
             self.added.notify_one();
         }
-        state.wanted.insert(queue, Arc::new(key));
+        state.wanted.insert(queue, key.compact());
     }
 
     pub(super) fn remove(&self, queue: &RecipientId) {
@@ -55,7 +56,7 @@ impl Wishes {
     }
 
     /// Waits until something is due, and takes up to `limit` of it.
-    pub(super) async fn take(&self, limit: usize) -> Vec<(RecipientId, Arc<AuthPrivateKey>)> {
+    pub(super) async fn take(&self, limit: usize) -> Vec<(RecipientId, AuthPrivateKey)> {
         loop {
             let batch = self.state().take(limit);
             if !batch.is_empty() {
@@ -71,7 +72,7 @@ impl Wishes {
 }
 
 impl State {
-    fn take(&mut self, limit: usize) -> Vec<(RecipientId, Arc<AuthPrivateKey>)> {
+    fn take(&mut self, limit: usize) -> Vec<(RecipientId, AuthPrivateKey)> {
         let mut batch = Vec::new();
         while batch.len() < limit {
             let Some(queue) = self.due.pop_front() else { break };

@@ -123,6 +123,47 @@ async fn somebody_with_a_full_queue_gets_everything_later_and_nobody_waits() {
     assert_eq!(full.texts(), said);
 }
 
+/// Their connections rest in between, with what waits to be sent, and the relay is killed meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_with_full_queues_that_were_forgotten_catch_up_and_nobody_else_waits() {
+    let server = Server::start_with(smp_server::config::Config { quota: 4, ..Default::default() }).await;
+    let mut relay = TestRelay::start(&server, |_| {}).await;
+    relay.config.agent.idle = 0;
+    let (owner, name) = published(&server, &relay).await;
+    let (mut full, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        full.push(joined(&server, &owner, &name).await);
+        others.push(joined(&server, &owner, &name).await);
+    }
+    relay.kill().await;
+    relay.run().await;
+    for member in &mut full {
+        member.listen(Duration::from_millis(100)).await;
+        member.takes = false;
+    }
+    let said: Vec<String> = (0..40).map(|number: u32| number.to_string()).collect();
+    for (number, text) in said.iter().enumerate() {
+        owner.says(&name, post(text)).await;
+        for other in &mut others {
+            other.until("the post", |other| other.texts().last() == Some(text)).await;
+        }
+        if number == 25 {
+            relay.kill().await;
+            relay.run().await;
+        }
+    }
+    for member in &mut full {
+        member.listen(Duration::from_millis(100)).await;
+        assert!(member.texts().len() < said.len());
+        member.take().await;
+    }
+    for member in full.iter_mut().chain(&mut others) {
+        member.until("all posts", |member| member.texts().len() >= said.len()).await;
+        member.listen(Duration::from_millis(300)).await;
+        assert_eq!(member.texts(), said);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn members_wait_while_nobody_is_admitted_also_across_a_restart() {
     let server = Server::start().await;

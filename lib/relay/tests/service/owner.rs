@@ -13,6 +13,7 @@ use agent::time::Env;
 use crypto::dh::X25519PrivateKey;
 use group::body::single;
 use group::identity::MemberId;
+use group::membership::{RecordError, RecordKey, Records};
 use group::message::Message;
 use group::owner::{ConnectionName, Event, GroupOwner, Outcome, Persona, RelayRecord, Task, TaskId};
 use group::profile::{GroupProfile, GroupType};
@@ -28,6 +29,15 @@ use smp_server::random::SystemRandom;
 use store::connections::Connections;
 
 use crate::running::{PATIENCE, Server, Shifted, in_time, options};
+
+/// What an owner keeps of members and of what they say. These owners only pass on what comes.
+struct Nothing;
+
+impl Records for Nothing {
+    fn read(&self, _: &RecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        Ok(None)
+    }
+}
 
 pub(crate) struct Owner {
     pub(crate) machine: GroupOwner,
@@ -206,7 +216,12 @@ impl Owner {
             }
             AgentConnectionEvent::Message(message) => {
                 self.bodies.push(message.body.clone());
-                self.step(|machine, env| machine.received(&name, &message.body, env).unwrap_or_default());
+                self.step(|machine, env| {
+                    machine
+                        .received(&name, &message.body, &Nothing, env)
+                        .map(|received| received.events)
+                        .unwrap_or_default()
+                });
                 let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
                     connection.acknowledge(&message.id, None, env)
                 };

@@ -134,7 +134,8 @@ impl TestRelay {
         let config = Config {
             identity: RelayIdentity { address_key, profile, credentials: None },
             settings,
-            agent: options(),
+            // Nearly every connection is forgotten whenever it may be.
+            agent: AgentOptions { idle: 1, ..options() },
             policy: None,
             events: None,
             log_kept: Duration::from_secs(86_400),

@@ -8,7 +8,7 @@ use agent::connection::{Connection, Event, InviteLink, JoinLink, QueuePlan, Rece
 use agent::link_data::Payload;
 use agent::message_chain::Integrity;
 use agent::time::Env;
-use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError};
+use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, AgentOptions, ChangeError};
 use smp::address::ServerAddress;
 use smp::id::MessageId;
 use smp_server::random::SystemRandom;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::frail::{Frail, Mishap};
-use crate::user::{id, now, options, start};
+use crate::user::{id, now, start};
 
 /// Messages that each side sends.
 pub(crate) const MESSAGES: u8 = 3;
@@ -53,6 +53,7 @@ pub(crate) struct App {
     id: ConnectionId,
     server: ServerAddress,
     connections: Connections,
+    options: AgentOptions,
     /// Bodies, by the numbers of their messages.
     received: BTreeMap<i64, Vec<u8>>,
     /// The message that came last. Only this one may come again.
@@ -63,24 +64,24 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(side: Side, server: ServerAddress) -> Self {
+    pub(crate) fn new(side: Side, server: ServerAddress, options: AgentOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let connections = Connections::open(&folder.path().join("connections.sqlite")).unwrap();
         let (received, told, acknowledged) = (BTreeMap::new(), None, None);
-        App { side, id: id("friend"), server, connections, received, told, acknowledged, _folder: folder }
+        App { side, id: id("friend"), server, connections, options, received, told, acknowledged, _folder: folder }
     }
 
     /// Lives through one mishap, until everybody has received everything. Tells whether the mishap happened.
     pub(crate) async fn live(&mut self, mishap: Mishap, at: usize, world: &World) -> bool {
         let (keep, mut happened) = Frail::new(self.connections.clone(), mishap, at);
-        let mut process = Process::start(keep);
+        let mut process = Process::start(keep, self.options.clone());
         let died = tokio::select! {
             () = self.run(&mut process, world) => false,
             _ = happened.wait_for(|mishap| *mishap == Some(true)) => true,
         };
         if died {
             drop(process);
-            let mut process = Process::start(self.connections.clone());
+            let mut process = Process::start(self.connections.clone(), self.options.clone());
             self.run(&mut process, world).await;
             process.agent.clone().close().await;
         }
@@ -226,11 +227,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(keep: impl Keep) -> Self {
+    fn start(keep: impl Keep, options: AgentOptions) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (agent, events) = {
             let _inside = runtime.enter();
-            start(keep, options())
+            start(keep, options)
         };
         Process { runtime: Some(runtime), agent, events }
     }

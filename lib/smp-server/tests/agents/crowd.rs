@@ -7,11 +7,12 @@ use agent::connection::keep::ConnectionId;
 use agent::connection::{Connection, Event, InviteLink, JoinLink, QueuePlan, SendOptions, Settings};
 use agent::ratchet::Pq;
 use agent::time::Env;
+use net::agent::AgentOptions;
 use smp::id::MessageId;
 use smp_server::random::SystemRandom;
 
 use crate::support::{Server, in_time};
-use crate::user::{User, id, now};
+use crate::user::{User, forgetful, id, now, options};
 
 const MANY: usize = 1000;
 
@@ -102,13 +103,22 @@ async fn fan_out(from: &mut User, to: &mut User, body: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_connections_talk_through_one_agent_before_and_after_restarts() {
+    talk_and_restart(options()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_connections_talk_through_agents_that_remember_ten() {
+    talk_and_restart(forgetful(10)).await;
+}
+
+async fn talk_and_restart(options: AgentOptions) {
     let server = Server::start().await;
-    let (mut alice, mut bob) = (User::new(&server), User::new(&server));
+    let (mut alice, mut bob) = (User::with(&server, options.clone()), User::with(&server, options.clone()));
     connect_all(&mut alice, &mut bob).await;
     fan_out(&mut alice, &mut bob, b"hello all").await;
     let server = server.restart().await;
     fan_out(&mut alice, &mut bob, b"hello again").await;
-    let mut bob = bob.restart().await;
+    let mut bob = bob.restart_with(options).await;
     fan_out(&mut alice, &mut bob, b"and again").await;
     alice.agent.close().await;
     bob.agent.close().await;

@@ -119,6 +119,14 @@ impl Keep for Frail {
         async { Ok(load.await?) }
     }
 
+    fn outline(
+        &self,
+        ids: Vec<ConnectionId>,
+    ) -> impl Future<Output = Result<Vec<Vec<Record>>, FrailError>> + Send + 'static {
+        let outline = self.inner.outline(ids);
+        async { Ok(outline.await?) }
+    }
+
     fn list(&self) -> impl Future<Output = Result<Vec<ConnectionId>, FrailError>> + Send + 'static {
         let list = self.inner.list();
         async { Ok(list.await?) }

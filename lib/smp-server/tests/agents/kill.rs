@@ -11,7 +11,7 @@ use smp_server::random::SystemRandom;
 use store::connections::Connections;
 
 use crate::support::{Server, in_time};
-use crate::user::{User, id, now, options, start};
+use crate::user::{User, forgetful, id, now, start};
 
 const CHILD: &str = "AGENTS_TEST_ECHO_FOLDER";
 /// Messages that wait for their echo.
@@ -28,7 +28,8 @@ fn child_echoes_until_killed() {
 
 async fn echo(folder: &Path) {
     let keep = Connections::open(&folder.join("connections.sqlite")).unwrap();
-    let (agent, mut events) = start(keep, options());
+    let idle = if folder.join("forgetful").exists() { 0 } else { usize::MAX };
+    let (agent, mut events) = start(keep, forgetful(idle));
     if let Err(AgentError::Unknown(_)) = agent.load(&id("echo")).await {
         join(&agent, folder).await;
     }
@@ -77,9 +78,21 @@ impl Drop for Echo {
 
 #[tokio::test]
 async fn a_killed_process_answers_every_message_once() {
+    kill_and_count(false).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_that_forgets_connections_answers_every_message_once() {
+    kill_and_count(true).await;
+}
+
+async fn kill_and_count(forgetful: bool) {
     let server = Server::start().await;
     let mut alice = User::new(&server);
     let (name, folder) = (id("echo"), tempfile::tempdir().unwrap());
+    if forgetful {
+        std::fs::write(folder.path().join("forgetful"), []).unwrap();
+    }
     let JoinLink::Full(link) = alice.invite(&name).await else { panic!("no full link") };
     std::fs::write(folder.path().join("link"), link.to_string()).unwrap();
     std::fs::write(folder.path().join("server"), alice.server.to_string()).unwrap();

@@ -18,6 +18,7 @@ mod crowd;
 mod frail;
 mod keeping;
 mod kill;
+mod rest;
 mod servers;
 mod talking;
 mod user;

@@ -43,6 +43,11 @@ pub(crate) fn options() -> AgentOptions {
     AgentOptions { steady, keep_backoff: backoff, ..AgentOptions::default() }
 }
 
+/// Of an agent that keeps so few idle connections in memory.
+pub(crate) fn forgetful(idle: usize) -> AgentOptions {
+    AgentOptions { idle, ..options() }
+}
+
 pub(crate) fn start(keep: impl Keep, options: AgentOptions) -> (Agent, AgentEvents) {
     Agent::start(keep, Connector::new().unwrap(), options, Box::new(SystemRandom), Arc::new(now))
 }
@@ -86,10 +91,14 @@ impl User {
 
     /// The same user after a restart in good order, with all its connections.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(options()).await
+    }
+
+    pub(crate) async fn restart_with(self, options: AgentOptions) -> Self {
         let User { agent, server, folder, .. } = self;
         in_time(agent.close()).await;
         let keep = Connections::open(&file(&folder)).unwrap();
-        let user = Self::over(folder, server, keep, options());
+        let user = Self::over(folder, server, keep, options);
         user.load_all().await;
         user
     }

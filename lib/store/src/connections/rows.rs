@@ -4,7 +4,7 @@ use agent::connection::keep::Record;
 use agent::connection::{Change, RecordKey};
 use codec::Malformed;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use zeroize::Zeroizing;
 
 use super::names::Number;
@@ -92,6 +92,20 @@ pub(super) fn load(db: &Connection, connection: Option<Number>) -> rusqlite::Res
         }
     }
     records.sort_by_key(|(key, _)| *key);
+    Ok(records)
+}
+
+/// The records of a connection that tell whether it rests: how far it is, what it received last, and one of those that are
+/// to be sent.
+pub(super) fn outline(db: &Connection, connection: Option<Number>) -> rusqlite::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    let Some(connection) = connection else { return Ok(records) };
+    let mut statement =
+        db.prepare_cached("SELECT id, number, value FROM connection_record WHERE id BETWEEN ?1 AND ?2 LIMIT 1")?;
+    for kind in [CORE, INCOMING, OUTGOING] {
+        let range = [row_id(kind, connection, 0), row_id(kind, connection, NUMBER_MASK)];
+        records.extend(statement.query_row(range, record).optional()?);
+    }
     Ok(records)
 }
 

@@ -341,7 +341,7 @@ impl Relay {
                 let plan = AddressPlan::Linked { link, data, password: None };
                 return self.create(turn, id, connection, plan);
             }
-            Task::Answer { request, connection, server, info } => {
+            Task::Answer { request, connection, server, info, .. } => {
                 let plan = QueuePlan { password: server.password, ..QueuePlan::at(server.address) };
                 let info = self.bend_answer(turn, connection, info);
                 accept(turn, request, &connection, plan, info)

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | somebody new | a signature is right or there is none, and is made for no other relay |
 //! | somebody with rights, by the roster | it signs with the key that an owner signed, for this relay |
-//! | an owner | it signs with its key in the group link, for this relay, and only for a connection for content |
+//! | an owner | it signs with its key in the group link, for this relay, and only for a connection for content; its own connection is the relay's business, not the members' |
 //! | a member again | it signs with the key that it joined with, for this relay: its connection is replaced, or gets a second one for content |
 //! | whoever was removed | never, while that is remembered |
 //!
@@ -340,6 +340,17 @@ fn is_banned(member: &Member) -> bool {
 
 /// What whoever is let in is answered.
 pub(super) fn answer(view: &GroupView, member: &Member, size: u64) -> Vec<u8> {
+    let role = if member.is_owner() { Role::Owner } else { member.role.clone() };
+    answer_as(view, MemberIdRole { member_id: member.id.clone(), member_role: role }, i64::try_from(size).ok())
+}
+
+/// What an owner is answered that did not invite the relay.
+pub(in crate::relay) fn answer_owner(view: &GroupView, owner: &MemberId, size: Option<u64>) -> Vec<u8> {
+    let owner = MemberIdRole { member_id: owner.clone(), member_role: Role::Owner };
+    answer_as(view, owner, size.and_then(|size| i64::try_from(size).ok()))
+}
+
+fn answer_as(view: &GroupView, invited: MemberIdRole, size: Option<i64>) -> Vec<u8> {
     let short = GroupProfile { image: None, description: None, other: serde_json::Map::new(), ..view.profile.clone() };
     let least = GroupProfile {
         public_group: view.profile.public_group.clone(),
@@ -347,23 +358,27 @@ pub(super) fn answer(view: &GroupView, member: &Member, size: u64) -> Vec<u8> {
     };
     // The profile in the group link is what counts; this one only has to name the group.
     let profiles = [view.profile.clone(), short, least];
-    let answers = profiles.into_iter().filter_map(|profile| invite(view, member, size, profile).to_bytes().ok());
+    let answers = profiles.into_iter().filter_map(|profile| invite(view, &invited, size, profile).to_bytes().ok());
     answers.into_iter().next().unwrap_or_default()
 }
 
-fn invite(view: &GroupView, member: &Member, size: u64, group_profile: GroupProfile) -> ConnectionInfo {
-    let role = if member.is_owner() { Role::Owner } else { member.role.clone() };
+fn invite(
+    view: &GroupView,
+    invited: &MemberIdRole,
+    group_size: Option<i64>,
+    group_profile: GroupProfile,
+) -> ConnectionInfo {
     ConnectionInfo::unsigned(Event::GroupLinkInvite(
         LinkInvite {
             group_link_invitation: GroupLinkInvitation {
                 from_member: MemberIdRole { member_id: view.relay.clone(), member_role: ROLE },
                 from_member_name: view.relay_profile.display_name.clone(),
                 from_member_key: Some(view.relay_key.public()),
-                invited_member: MemberIdRole { member_id: member.id.clone(), member_role: role },
+                invited_member: invited.clone(),
                 group_profile,
                 accepted: Some(Acceptance::Accepted),
                 business: None,
-                group_size: i64::try_from(size).ok(),
+                group_size,
                 ext: EXTENSIONS.into_iter().collect(),
             },
         }

@@ -176,6 +176,9 @@ impl<'a, 'e, R: Rows> Members<'a, 'e, R> {
             member.state = MemberState::Connected;
             (member.start, member.role_since) = (frontier.group, frontier.support);
             member.behind = Some(frontier);
+            // Another owner's roster, unless it is its own.
+            let stored = self.view.stored_roster.as_ref().filter(|stored| stored.owner != *owner);
+            member.stage = stored.filter(|_| max_version >= version::ROSTER).map(|_| Stage::RosterAgain);
             member.due = Some(self.env.now);
             hall.members = hall.members.saturating_add(1);
         }

@@ -1,5 +1,7 @@
 //! What the members' side of a group has to know of the relay at a moment.
 
+use std::collections::BTreeMap;
+
 use agent::time::Env;
 
 use super::event::MemberEvent;
@@ -35,10 +37,12 @@ pub struct GroupView {
     pub(super) relay_key: MemberKey,
     pub(super) relay_profile: RelayProfile,
     pub(super) owners: Vec<MemberId>,
-    /// The owner that invited the relay, and its name.
-    pub(super) inviter: (MemberId, String),
+    /// The owner that invited the relay.
+    pub(super) inviter: MemberId,
     /// Whether that owner wants what members signed when they joined.
     pub(super) inviter_takes_joins: bool,
+    /// What owners are called that are known by name: the one that invited the relay, and those that came later.
+    pub(super) owner_names: BTreeMap<MemberId, String>,
     pub(super) links: LinkKeys,
     pub(super) roster: Roster,
     pub(super) stored_roster: Option<StoredRoster>,
@@ -70,8 +74,9 @@ impl Relay {
             relay_key: service.member_key.clone(),
             relay_profile: self.identity.profile.clone(),
             owners: group.owners.iter().map(|owner| owner.id.clone()).collect(),
-            inviter: (invitation.owner.clone(), invitation.owner_name.clone()),
+            inviter: invitation.owner.clone(),
             inviter_takes_joins: invitation.announces(&Extension::SignedJoin),
+            owner_names: service.owner_names(),
             links: group.link_keys(&invitation.relay_member_id, &service.member_key),
             roster: service.rosters.applied.clone(),
             stored_roster: service.rosters.stored.clone(),
@@ -109,12 +114,12 @@ impl GroupView {
 
     /// What an owner is called.
     pub(super) fn owner_name(&self, id: &MemberId) -> &str {
-        if self.inviter.0 == *id { &self.inviter.1 } else { OWNER }
+        self.owner_names.get(id).map_or(OWNER, String::as_str)
     }
 
     /// Whether an owner announced extension `mkey1`.
     pub(super) fn takes_joins(&self, owner: &MemberId) -> bool {
-        self.inviter_takes_joins && self.inviter.0 == *owner
+        self.inviter_takes_joins && self.inviter == *owner
     }
 
     pub(super) fn owner_persona(&self, id: &MemberId) -> Persona {

@@ -156,6 +156,9 @@ impl World {
                 RelayEvent::OwnerConnected { owner, connection, max_version, .. } => {
                     self.step(|members| members.owner_connected(&owner, connection, max_version).unwrap());
                 }
+                RelayEvent::OwnerLost { owner, connection, service } if self.bench.relay.view(service).is_some() => {
+                    self.step(|members| members.owner_lost(&owner, connection).unwrap());
+                }
                 RelayEvent::RosterChanged(_) => self.step(|members| members.roster_changed().unwrap()),
                 RelayEvent::StatusChanged { service, status } if !status.is_current() => {
                     let word = self.bench.relay.service(service).unwrap().farewell().map(<[u8]>::to_vec);

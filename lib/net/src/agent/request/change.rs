@@ -41,6 +41,10 @@ where
         self.outcomes = wanted.into_iter().map(make).collect();
     }
 
+    fn each_connection(&self, name: &mut dyn FnMut(&ConnectionId)) {
+        self.steps.iter().for_each(|(id, _)| name(id));
+    }
+
     fn kept(self: Box<Self>) {
         // Whoever asked may have gone; the steps are made all the same.
         let _ = self.answer.send(Ok(self.outcomes));

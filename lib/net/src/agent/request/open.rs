@@ -15,6 +15,8 @@ use super::{Job, Outcome};
 pub(in super::super) trait Source: Send {
     /// Why there may be none.
     type Error: Send;
+    /// Out of whose step.
+    fn other(&self) -> Option<&ConnectionId>;
     /// Makes it.
     fn make(self, steps: &mut Steps) -> Outcome<Connection, Self::Error>;
 }
@@ -24,6 +26,10 @@ pub(in super::super) struct Ready(pub(in super::super) Connection);
 
 impl Source for Ready {
     type Error = Infallible;
+
+    fn other(&self) -> Option<&ConnectionId> {
+        None
+    }
 
     fn make(self, _: &mut Steps) -> Outcome<Connection, Infallible> {
         Ok(self.0)
@@ -39,6 +45,10 @@ where
     E: Send,
 {
     type Error = E;
+
+    fn other(&self) -> Option<&ConnectionId> {
+        Some(&self.0)
+    }
 
     fn make(self, steps: &mut Steps) -> Outcome<Connection, E> {
         steps.change(&self.0, self.1).map_err(ChangeError::Agent)?.map_err(ChangeError::Refused)
@@ -67,6 +77,10 @@ impl<S: Source> Job for Open<S> {
             Some(_) => Err(ChangeError::Agent(AgentError::Exists(self.id.clone()))),
             None => source.make(steps).and_then(|made| steps.open(&self.id, made).map_err(ChangeError::Agent)),
         };
+    }
+
+    fn each_connection(&self, name: &mut dyn FnMut(&ConnectionId)) {
+        self.source.iter().filter_map(Source::other).for_each(name);
     }
 
     fn kept(self: Box<Self>) {
