@@ -818,7 +818,8 @@ pub fn owner_received(data: &[u8]) -> bool {
             let Ok(received) = owner.received(relay, &body, &memory, env) else { continue };
             memory.write(received.changes);
             for event in received.events {
-                let OwnerEvent::Group(MemberEvent::Heard(event)) = event else { continue };
+                let OwnerEvent::Group(event) = event else { continue };
+                let MemberEvent::Heard(event) = *event else { continue };
                 assert!(!event.trust().is_verified(), "made up bytes are verified");
                 heard += 1;
             }
