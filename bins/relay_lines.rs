@@ -11,11 +11,13 @@ use agent::connection::{
 use agent::ratchet::Pq;
 use agent::time::Env;
 use cli::{Code, Context, Error, Step};
+use group::body::names;
 use group::owner::ConnectionName;
 use net::agent::{Agent, AgentError, ChangeError, LookError, ServerEvent};
 use smp::address::ServerAddress;
 
 use crate::held::id;
+use crate::trace_name;
 
 /// The agent, and what it has said of the connections.
 pub(crate) struct RelayLines {
@@ -150,6 +152,25 @@ impl Problems {
             ServerEvent::Disconnected(_) => {}
         }
     }
+}
+
+/// Where a body goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    /// To a relay.
+    Out,
+    /// From a relay.
+    In,
+}
+
+/// Records that `who` is about to send a body to a relay, or got it from there.
+pub(crate) fn record_body(ctx: &Context, who: &str, relay: &str, way: Way, body: &[u8]) {
+    let (name, note) = (trace_name(body), names(body));
+    let step = Step { who, to: relay, bytes: Some(body.len()), outcome: "ok", note: &note, ..Step::default() };
+    ctx.trace().step(match way {
+        Way::Out => Step { name: "chat_send", tells: &name, ..step },
+        Way::In => Step { name: "chat_receive", hears: &name, ..step },
+    });
 }
 
 /// Lets a relay in. One that was let in before, by a run that was cut off, is in.

@@ -13,6 +13,8 @@ use smp::address::ServerAddress;
 const SERVER_ANSWER: &str = "smp_answer";
 /// How the names of commands to servers begin.
 const COMMAND: &str = "smp_";
+/// Steps that are about somebody, who learns nothing of them.
+const ALONE: [&str; 6] = [CHAT_RECEIVE, "relay_status", "hear", "confirm", "miss", "refuse"];
 /// That a message came.
 const CHAT_RECEIVE: &str = "chat_receive";
 
@@ -45,6 +47,36 @@ const STEPS: &[(&str, &str, &str, &str)] = &[
     ("chat_send", "x.grp.mem.del", "", "tells that the relay is removed"),
     ("chat_send", "x.grp.leave", "", "tells that it leaves"),
     ("relay_link_delete", "", "smp_del", "deletes the relay link"),
+    ("link_verify", "", "", "reads the group link, and checks everything"),
+    ("chat_send", "x.member", "", "asks to be admitted"),
+    ("chat_send", "x.grp.link.inv", "", "admits the member"),
+    ("chat_send", "x.info", "", "says who it is"),
+    ("chat_send", "x.grp.link.mem", "", "introduces itself"),
+    ("chat_send", "x.grp.mem.intro", "", "introduces members"),
+    ("chat_send", "x.grp.mem.new", "", "tells of a new member"),
+    ("chat_send", "x.grp.relay.new", "", "tells of a new relay"),
+    ("chat_send", "x.grp.relay.pair", "", "goes on through the second connection"),
+    ("chat_send", "x.grp.mem.role", "", "changes a role"),
+    ("chat_send", "x.grp.mem.restrict", "", "blocks a member"),
+    ("chat_send", "x.grp.del", "", "deletes the group"),
+    ("chat_send", "x.msg.new", "", "posts"),
+    ("chat_send", "x.msg.update", "", "edits a post"),
+    ("chat_send", "x.msg.del", "", "deletes a post"),
+    ("chat_send", "x.msg.react", "", "reacts to a post"),
+    ("chat_send", "forwarded x.msg.new", "", "passes the post on"),
+    ("chat_send", "forwarded x.msg.update", "", "passes the edit on"),
+    ("chat_send", "forwarded x.msg.del", "", "passes the deletion on"),
+    ("chat_send", "forwarded x.msg.react", "", "passes the reaction on"),
+    ("chat_send", "forwarded x.grp.leave", "", "passes on that somebody left"),
+    ("chat_send", "forwarded x.grp.mem.del", "", "passes the removal on"),
+    ("chat_send", "forwarded x.grp.info", "", "passes the profile on"),
+    ("chat_send", "forwarded x.grp.relay.new", "", "passes on that there is a new relay"),
+    ("hear", "x.msg.new", "", "reads the post"),
+    ("confirm", "", "", "finds that another relay says the same"),
+    ("difference", "", "", "finds that relays say different things"),
+    ("miss", "", "", "misses what others delivered"),
+    ("refuse", "", "", "refuses what is not signed, or not right"),
+    ("membership_over", "", "", "is no member any more"),
     ("relay_status", "", "", ""),
 ];
 
@@ -83,6 +115,17 @@ pub const ADDING_BEFORE: Numbering = &[
     ("10", "group_link_look", ""),
     ("11", "listing_check", ""),
     ("12", "chat_send", "x.grp.relay.ready"),
+];
+
+/// Joining through relays, and what is said then, in the final document.
+pub const JOINING: Numbering = &[
+    ("15", "link_verify", ""),
+    ("16", "chat_send", "x.member"),
+    ("17", "chat_send", "x.msg.new"),
+    ("18", "chat_send", "forwarded x.msg.new"),
+    ("19", "hear", "x.msg.new"),
+    ("19", "confirm", ""),
+    ("19", "difference", ""),
 ];
 
 /// Removing a relay that is told.
@@ -172,7 +215,7 @@ fn protocol_steps(record: &Record) -> Record {
             asked.insert((step.name.as_str(), step.to.as_str()), step.hears.clone());
             continue;
         }
-        if !step.tells.is_empty() && !told.insert((&step.name, &step.tells)) {
+        if !step.tells.is_empty() && !told.insert((&step.name, &step.tells, &step.to)) {
             continue;
         }
         if steps.last().is_some_and(|last| last.name == "group_link_look") && step.name != "listing_check" {
@@ -191,13 +234,20 @@ fn protocol_steps(record: &Record) -> Record {
 type Known = (&'static str, &'static str, &'static str, &'static str);
 
 fn known(step: &RecordedStep) -> Option<Known> {
-    STEPS.iter().find(|(name, note, ..)| step.name == *name && (note.is_empty() || step.note == *note)).copied()
+    let is_about = |note: &str| match step.note.strip_prefix(note) {
+        // A body may hold more, of which the first part says what it is.
+        Some(rest) => note.is_empty() || rest.is_empty() || rest.starts_with(", "),
+        None => false,
+    };
+    STEPS.iter().find(|(name, note, ..)| step.name == *name && is_about(note)).copied()
 }
 
 /// Who took part, by the names under which others know them, and what servers answered.
 struct Cast<'a> {
     /// Parties by name. As others call them by what they are, also by that, where it means one of them only.
     parties: HashMap<&'a str, &'a str>,
+    /// Who heard what: the same may be told to several.
+    heard: HashSet<(&'a str, &'a str)>,
     /// Servers by address.
     servers: HashMap<&'a str, &'a str>,
     /// Answers by their names in traces.
@@ -221,7 +271,12 @@ impl<'a> Cast<'a> {
         });
         let names = parties.iter().map(|record| (record.party.as_str(), record.party.as_str()));
         let answers = servers.iter().flat_map(|record| &record.steps).map(|step| (step.tells.as_str(), step));
+        let heard = |record: &&'a Record| {
+            let party = record.party.as_str();
+            record.steps.iter().filter(|step| !step.hears.is_empty()).map(move |step| (party, step.hears.as_str()))
+        };
         Cast {
+            heard: parties.iter().flat_map(heard).collect(),
             parties: alone.chain(names).collect(),
             servers: servers.iter().flat_map(whos).collect(),
             answers: answers.filter(|(name, _)| !name.is_empty()).collect(),
@@ -247,9 +302,10 @@ impl<'a> Cast<'a> {
         let stands_alone = match known(step) {
             // The commands that it is made of are drawn already.
             Some((_, _, command, _)) if view.all && !command.is_empty() => true,
-            _ => to.is_empty() || matches!(step.name.as_str(), CHAT_RECEIVE | "relay_status"),
+            _ => to.is_empty() || ALONE.contains(&step.name.as_str()),
         };
-        match placed.heard_by {
+        let meant = self.parties.get(to).filter(|party| self.heard.contains(&(**party, step.tells.as_str())));
+        match meant.copied().or(placed.heard_by) {
             _ if stands_alone => Way::Alone,
             Some(other) => Way::To(other.to_owned()),
             None => match (self.servers.get(to), self.parties.get(to)) {
@@ -303,6 +359,9 @@ fn described(step: &RecordedStep) -> String {
         "relay_status" => format!("status of {}: {}{failed}", step.to, step.note),
         "relay_choose" => format!("{words}; its status: {}{failed}", step.note),
         "chat_send" if step.note != "chunk" => format!("{words}: {}{failed}", step.note),
+        "hear" | "confirm" | "miss" => format!("{words}, from {}{failed}", step.to),
+        "difference" => format!("{words}: {}", step.note),
+        "refuse" => format!("{words}, from {}: {}", step.to, step.note),
         "listing_check" => format!("{words}: {}{failed}", step.note),
         _ => format!("{words}{failed}"),
     }

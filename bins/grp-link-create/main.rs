@@ -26,7 +26,9 @@ const TOOL: Tool = Tool {
         often it is used. Only the run that created the link learns the ID by which it can be changed later: keep its \
         document.\n\n\
         --update replaces what may change, in one command; repeating it is harmless. Relays that serve the group hear of \
-        another profile when grp-relay-invite runs next.",
+        another profile when grp-relay-invite runs next.\n\n\
+        Every command of an owner that says something, or hears something, puts into the link how much was said, so that \
+        members see if all relays together withhold posts: grp-recv --audit. --transcript says how much members learn.",
     reads: &[Shape::of::<Owner>(), Shape::of::<Group>()],
     writes: &[Shape::of::<Group>()],
     examples: &[
@@ -82,7 +84,10 @@ fn prepare(args: &Args, owner: Owner, ctx: &mut Context) -> Result<PreparedGroup
     let server = args.server(ctx)?;
     let request = GroupLinkRequest { group_type: args.group_type(), profile: args.profile.create()?, server };
     let prepared = PreparedGroupLink::prepare(owner, request, grp::now(ctx), ctx.random("link_prepare").as_mut());
-    let prepared = prepared.map_err(profile_error)?;
+    let mut prepared = prepared.map_err(profile_error)?;
+    if let Some(transcript) = args.transcript {
+        prepared.set_transcript(transcript.into());
+    }
     ctx.trace().step(Step { who: OWNER, name: "link_prepare", outcome: "ok", ..Step::default() });
     Ok(prepared)
 }
@@ -112,6 +117,9 @@ fn update(args: &Args, mut owner: GroupOwner, state: &State, ctx: &mut Context) 
         return Err(Error::new(Code::FieldInvalid, "queue.recipient_id: missing, so the link cannot be changed")
             .hint("use the document of the run that created the link"));
     };
+    if let Some(transcript) = args.transcript {
+        owner.set_transcript(transcript.into());
+    }
     let before = owner.link().group().contents().clone();
     let profile = args.profile.apply(before.profile)?;
     let member_count = args.member_count.unwrap_or(before.member_count);

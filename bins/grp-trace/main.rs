@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use cli::sequence::{self, Drawing, Line, Record, Way};
 use cli::{Code, Context, Document, Error, Shape, Tool};
-use grp::sequence::{ADDING, ADDING_BEFORE, Numbering, REMOVING, REMOVING_UNTOLD, View, called, drawing};
+use grp::sequence::{ADDING, ADDING_BEFORE, JOINING, Numbering, REMOVING, REMOVING_UNTOLD, View, called, drawing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,8 @@ enum Run {
     Adding,
     /// The same in the older documents, with twelve steps
     AddingBefore,
+    /// Joining, posting and reading, in the final document
+    Joining,
     /// Removing a relay that is told
     Removing,
     /// Removing a relay that finds out by itself
@@ -101,6 +103,7 @@ impl Run {
         match self {
             Run::Adding => ADDING,
             Run::AddingBefore => ADDING_BEFORE,
+            Run::Joining => JOINING,
             Run::Removing => REMOVING,
             Run::RemovingUntold => REMOVING_UNTOLD,
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use cli::{Code, Context, Progress, Step};
-use group::body::names;
 use group::identity::MemberId;
 use group::membership;
 use group::owner::{ActiveStage, EndReason, Event, GroupOwner, Outcome, RejectedReason, Status};
@@ -11,7 +10,6 @@ use smp::address::ServerAddress;
 
 use super::relays::called_by_id;
 use crate::relay_lines::Problems;
-use crate::trace_name;
 
 /// Who acts, in the trace.
 pub(super) const OWNER: &str = "owner";
@@ -134,16 +132,6 @@ fn checked(ctx: &Context, name: &str, status: Status, reason: Option<&EndReason>
     ctx.trace().step(Step { who: OWNER, name: "relay_link_check", outcome, about: name, ..Step::default() });
 }
 
-/// Records that a body is about to be sent to a relay, or came from it.
-pub(super) fn body(ctx: &Context, relay: &str, way: Way, body: &[u8]) {
-    let (name, note) = (trace_name(body), names(body));
-    let step = Step { who: OWNER, to: relay, bytes: Some(body.len()), outcome: "ok", note: &note, ..Step::default() };
-    ctx.trace().step(match way {
-        Way::Out => Step { name: "chat_send", tells: &name, ..step },
-        Way::In => Step { name: "chat_receive", hears: &name, ..step },
-    });
-}
-
 /// Records that what is behind a link was read.
 pub(super) fn read(ctx: &Context, name: &str, server: &ServerAddress, relay: &str, outcome: &Outcome) {
     let outcome = match outcome {
@@ -153,15 +141,6 @@ pub(super) fn read(ctx: &Context, name: &str, server: &ServerAddress, relay: &st
     };
     let to = &server.to_string();
     ctx.trace().step(Step { who: OWNER, to, name, outcome, about: relay, ..Step::default() });
-}
-
-/// Where a body goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
-    /// To a relay.
-    Out,
-    /// From a relay.
-    In,
 }
 
 fn waiting_for(status: Status, stage: Option<ActiveStage>) -> Option<&'static str> {

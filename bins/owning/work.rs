@@ -16,7 +16,7 @@ use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
 use group::owner::{
-    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Received, Status, Task, TaskId,
+    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Received, RelayRecord, Status, Task, TaskId,
 };
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
@@ -28,12 +28,12 @@ use tokio::time::Instant;
 
 use super::link_data;
 use super::relays;
-use super::report::{self, OWNER, Report, Way};
+use super::report::{self, OWNER, Report};
 use super::trial::Trials;
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::held::{GroupKeep, id};
-use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, Way, agent_error, allow, done, record_body, sleep};
 use crate::serving::desk::{Desk, Serves, serve};
 use crate::taking_part::joining::Wanted;
 use crate::taking_part::lines::GroupEvent;
@@ -50,6 +50,8 @@ pub enum End {
     Unsent,
 }
 
+/// How often a run that goes on writes how much was said.
+const MARK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -80,6 +82,8 @@ pub struct Work<'a> {
     timeout: Timeout,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
+    /// When what was counted may be written again, in a run that goes on.
+    mark_after: Instant,
     report: Report,
     pub(super) trials: Trials,
     desk: Desk,
@@ -108,6 +112,7 @@ impl<'a> Work<'a> {
             clock,
             timeout,
             patience: Instant::now() + timeout.duration(),
+            mark_after: Instant::now(),
             report: Report::default(),
             trials: Trials::default(),
             desk: Desk::default(),
@@ -250,12 +255,56 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             if self.keep.look(&goal) && self.is_quiet().await? && self.is_drained().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
                 return Ok(End::Reached);
             }
             if !self.next().await? {
+                if self.mark_transcript().await? {
+                    self.be_patient();
+                    continue;
+                }
                 return Ok(if self.is_quiet().await? { End::Waiting } else { End::Unsent });
             }
         }
+    }
+
+    /// Puts what was counted into the group link, if a relay's server has everything that the owner said. Whether there is
+    /// something to write.
+    pub(super) async fn mark_transcript(&mut self) -> Result<bool, Error> {
+        if !self.keep.look(|owner| owner.ledger().has_unmarked() && owner.is_written())
+            || !self.has_told_a_relay().await?
+        {
+            return Ok(false);
+        }
+        let events = self.step(|owner, env| Ok(owner.mark_transcript(env))).await?.map_err(Error::bug)?;
+        self.told(&events);
+        Ok(!self.keep.look(GroupOwner::is_written))
+    }
+
+    /// A run that goes on puts what was counted into the group link at most once a minute, and when nothing is on its way.
+    async fn mark_now_and_then(&mut self) -> Result<(), Error> {
+        let is_due = Instant::now() >= self.mark_after;
+        if is_due && self.keep.look(|owner| owner.ledger().has_unmarked()) {
+            self.mark_after = Instant::now() + MARK_INTERVAL;
+            if self.is_quiet().await? && self.mark_transcript().await? {
+                self.start_due().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_told_a_relay(&self) -> Result<bool, Error> {
+        let told = |record: &&RelayRecord| record.is_connected() && !record.has_tasks();
+        let connections: Vec<ConnectionName> =
+            self.keep.look(|owner| owner.relays().iter().filter(told).map(RelayRecord::connection).collect());
+        for connection in connections {
+            if self.lines.unsent(&connection).await? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Works until the servers have nothing left for us, and have what is for them.
@@ -263,6 +312,9 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             if self.is_drained().await? && self.is_quiet().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
                 return Ok(true);
             }
             if Instant::now() >= self.patience {
@@ -280,6 +332,7 @@ impl<'a> Work<'a> {
             if enough(self) {
                 return Ok(true);
             }
+            self.mark_now_and_then().await?;
             if !self.next().await? {
                 return Ok(false);
             }
@@ -291,7 +344,9 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             serve(self).await?;
-            self.next_until(None).await?;
+            self.mark_now_and_then().await?;
+            let unmarked = self.keep.look(|owner| owner.ledger().has_unmarked());
+            self.next_until(unmarked.then(|| self.mark_after)).await?;
         }
     }
 
@@ -378,7 +433,7 @@ impl<'a> Work<'a> {
     /// Records that a body is about to be sent through a connection, or came through it.
     pub(super) fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
         let name = self.keep.look(|owner| relays::called_by_connection(owner, connection));
-        report::body(self.ctx, &name, way, body);
+        record_body(self.ctx, OWNER, &name, way, body);
     }
 
     /// Records that a relay was chosen.

@@ -12,6 +12,7 @@ use relay::observe::{Done, LinkStep, Observed, Observer};
 const RELAY: &str = "relay";
 /// Whom a relay talks to, besides servers.
 const OWNER: &str = "owner";
+const MEMBER: &str = "member";
 
 /// Records the commands of the relay's agent.
 pub(crate) fn agent_observer(trace: &Trace) -> Option<AgentObserver> {
@@ -59,7 +60,8 @@ fn record(trace: &Trace, observed: &Observed<'_>) {
 
 fn said(trace: &Trace, name: &str, connection: ConnectionName, body: &[u8], step: Step<'_>) {
     let (note, about) = (&body::names(body), &service_of(connection));
-    trace.step(Step { who: RELAY, to: OWNER, name, bytes: Some(body.len()), outcome: "ok", note, about, ..step });
+    let to = if matches!(connection, ConnectionName::Member(..)) { MEMBER } else { OWNER };
+    trace.step(Step { who: RELAY, to, name, bytes: Some(body.len()), outcome: "ok", note, about, ..step });
 }
 
 fn service_of(connection: ConnectionName) -> String {

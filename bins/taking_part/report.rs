@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use cli::{Code, Context, Progress, Step};
-use group::membership::{Event, Membership, RelayNumber, RelayRecord, Status};
+use group::identity::MemberId;
+use group::membership::{Event, GoneReason, Line, Mark, Membership, Outcome, RelayNumber, RelayRecord, Status, TaskId};
+use group::owner::ConnectionName;
 
 use crate::relay_lines::Problems;
 
@@ -43,6 +45,7 @@ impl Report {
         match event {
             Event::Status { relay, status, why } => {
                 let note = why.as_ref().map_or_else(|| status.to_string(), |why| format!("{status}: {why}"));
+                checked(ctx, &called(member, *relay), *status, why.as_ref());
                 step(ctx, &called(member, *relay), "relay_status", &note);
                 self.wait_for(ctx, member, *relay, *status);
             }
@@ -63,7 +66,14 @@ impl Report {
             }
             Event::Profile(profile) => step(ctx, "", "group_profile", &profile.display_name),
             Event::Ended(why) => step(ctx, "", "membership_over", &why.to_string()),
-            Event::Heard(heard) => step(ctx, &heard.relay.to_string(), "hear", heard.event().name()),
+            Event::Heard(heard) => step(ctx, &called_by_id(member, &heard.relay), "hear", heard.event().name()),
+            Event::Confirmed { relay, .. } => step(ctx, &called_by_id(member, relay), "confirm", ""),
+            Event::Missing { relay, .. } => step(ctx, &called_by_id(member, relay), "miss", ""),
+            Event::Refused { relay, why, .. } => {
+                let step = Step { who: MEMBER, to: &called_by_id(member, relay), name: "refuse", ..Step::default() };
+                ctx.trace().step(Step { outcome: Code::CheckFailed.name(), note: &why.to_string(), ..step });
+            }
+            Event::Different { marks, .. } => differ(ctx, member, marks),
             // The rest is printed, not told.
             _ => {}
         }
@@ -72,6 +82,60 @@ impl Report {
 
 fn step(ctx: &Context, to: &str, name: &str, note: &str) {
     ctx.trace().step(Step { who: MEMBER, to, name, outcome: "ok", note, ..Step::default() });
+}
+
+/// Which relays delivered what others did not; of whom it is proved, a signature says so.
+fn differ(ctx: &Context, member: &Membership, marks: &[Mark]) {
+    let mark = |mark: &Mark| {
+        let proved = if mark.refuted { " (proved)" } else { "" };
+        format!("{}: {}{proved}", called_by_id(member, &mark.relay), mark.difference)
+    };
+    let note = marks.iter().map(mark).collect::<Vec<_>>().join(", ");
+    let step = Step { who: MEMBER, name: "difference", outcome: Code::CheckFailed.name(), ..Step::default() };
+    ctx.trace().step(Step { note: &note, ..step });
+}
+
+/// A relay link that was read was checked, and the status says how that ended.
+fn checked(ctx: &Context, name: &str, status: Status, why: Option<&GoneReason>) {
+    let outcome = match (status, why) {
+        (Status::Joining, _) => "ok",
+        (Status::Gone, Some(GoneReason::RelayLink(_))) => Code::CheckFailed.name(),
+        _ => return,
+    };
+    ctx.trace().step(Step { who: MEMBER, name: "relay_link_check", outcome, about: name, ..Step::default() });
+}
+
+/// Records that what is behind a link was read.
+pub(super) fn read(ctx: &Context, member: &Membership, task: &TaskId, outcome: &Outcome) {
+    let (name, server, about) = match task {
+        TaskId::ReadGroupLink => ("group_link_read", &member.group().link.server, String::new()),
+        TaskId::ReadRelayLink(relay) => match member.relay(*relay) {
+            Some(record) => ("relay_link_read", &record.link().server, called(member, *relay)),
+            None => return,
+        },
+        _ => return,
+    };
+    let outcome = match outcome {
+        Outcome::Retrieved(_) => "ok",
+        Outcome::Unreachable(_) => Code::ServerUnreachable.name(),
+        _ => Code::PeerRefused.name(),
+    };
+    let to = &server.to_string();
+    ctx.trace().step(Step { who: MEMBER, to, name, outcome, about: &about, ..Step::default() });
+}
+
+/// What people call the relay at the other end of a connection.
+pub(super) fn called_by_connection(member: &Membership, connection: &ConnectionName) -> String {
+    let ends_there = |record: &&RelayRecord| {
+        [Line::Main, Line::Content].into_iter().any(|line| record.connection(line) == *connection)
+    };
+    let record = member.relays().iter().find(ends_there);
+    record.map_or_else(String::new, |record| called(member, record.number()))
+}
+
+fn called_by_id(member: &Membership, relay: &MemberId) -> String {
+    let record = member.relay_with_id(relay);
+    record.map_or_else(|| relay.to_string(), |record| called(member, record.number()))
 }
 
 /// What people call a relay.

@@ -25,13 +25,13 @@ use tokio::time::Instant;
 use super::joining::{Wanted, refused};
 use super::lines::GroupEvent;
 use super::messages::{Line, Messages, Retention, Tidying};
-use super::report::{MEMBER, Report};
+use super::report::{self, MEMBER, Report};
 use crate::Dialler;
 use crate::connection::running::{Watch, clock, observer, options};
 use crate::documents::Member;
 use crate::held::{MemberKeep, id, run_name};
 use crate::owning::link_data;
-use crate::relay_lines::{RelayLines, agent_error, allow, done, sleep};
+use crate::relay_lines::{RelayLines, Way, agent_error, allow, done, record_body, sleep};
 use crate::serving::desk::{Desk, Serves, serve};
 
 /// How long a run that has what it wants goes on when nothing happens.
@@ -77,6 +77,10 @@ pub struct Work<'a> {
     patience: Instant,
     report: Report,
     said: u64,
+    /// What owners' counts show is told at the end, all together.
+    auditing: bool,
+    /// The group link could not be read.
+    link_problem: Option<String>,
     desk: Desk,
     tidying: Option<Tidying>,
 }
@@ -119,6 +123,8 @@ impl<'a> Work<'a> {
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             said: 0,
+            auditing: false,
+            link_problem: None,
             desk: Desk::default(),
             tidying: None,
         };
@@ -206,9 +212,12 @@ impl<'a> Work<'a> {
             if matches!(event, Event::Status { .. } | Event::Heard(_)) {
                 self.be_patient();
             }
+            if let Event::LinkUnusable { reason } = event {
+                self.link_problem = Some(reason.clone());
+            }
             self.keep.look(|member| self.report.tell(self.ctx, member, event));
             let line = self.keep.look(|member| GroupEvent::of(event, member, at));
-            if let Some(line) = line.filter(|_| self.reading == Reading::Prints) {
+            if let Some(line) = line.filter(|_| self.prints(event)) {
                 lines.push(serde_json::to_string(&line).or_error(Code::Bug)?);
             }
         }
@@ -216,7 +225,16 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let lines = self.messages.write(changes, lines).await?;
-        self.print(lines).await
+        if self.reading == Reading::Prints { self.print(lines).await } else { Ok(()) }
+    }
+
+    /// Whether something is printed, by this run or by the next one that prints. What owners' counts show is found by
+    /// whichever run has the time.
+    fn prints(&self, event: &Event) -> bool {
+        match event {
+            Event::Compared(_) => !self.auditing,
+            _ => self.reading == Reading::Prints,
+        }
     }
 
     async fn print(&mut self, lines: Vec<Line>) -> Result<(), Error> {
@@ -306,6 +324,40 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Reads the group link and everything that relays delivered, and waits for posts that owners counted and that are not
+    /// here. What is wrong then, [`Membership::findings`] says.
+    pub async fn audit(&mut self, patience: Duration) -> Result<(), Error> {
+        self.auditing = true;
+        self.listen().await?;
+        while !(self.start_due_and_drain().await? && self.network.is_empty() && self.is_sent().await?) {
+            if Instant::now() >= self.patience {
+                let message = format!("not every server has answered within {} s", self.timeout.timeout);
+                return Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout"));
+            }
+            self.next(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+        if let Some(reason) = &self.link_problem {
+            return Err(Error::new(Code::NotYet, format!("the group link cannot be read now: {reason}")));
+        }
+        let end = Instant::now() + patience;
+        loop {
+            self.start_due().await?;
+            let messages = self.messages.clone();
+            let now = self.now();
+            let events = self.keep.change(|member| member.audit(&messages, now)).map_err(member_error)?;
+            self.told(events).await?;
+            if self.keep.look(Membership::outstanding) == 0 || Instant::now() > end + LINGER {
+                return self.keep.save().await;
+            }
+            self.next(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+    }
+
+    async fn start_due_and_drain(&mut self) -> Result<bool, Error> {
+        self.start_due().await?;
+        self.is_drained().await
+    }
+
     /// Works for ever, or until `enough` says so.
     pub async fn follow(&mut self, enough: impl Fn(&Self) -> bool) -> Result<(), Error> {
         self.step(|member, _| {
@@ -378,6 +430,7 @@ impl<'a> Work<'a> {
                 let (task, outcome) = job.map_err(|_| Error::bug("a task ended early"))?;
                 self.running.remove(&task);
                 let outcome = of_link(outcome)?;
+                self.keep.look(|member| report::read(self.ctx, member, &task, &outcome));
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
             }
             _ = self.written.changed() => {}
@@ -393,8 +446,9 @@ impl<'a> Work<'a> {
         if let Some(tidying) = &mut self.tidying {
             tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
         }
+        let messages = self.messages.clone();
         let now = self.now();
-        let events = self.keep.change(|member| member.elapsed(now));
+        let events = self.keep.change(|member| member.elapsed(&messages, now)).map_err(member_error)?;
         self.told(events).await?;
         loop {
             let now = self.now();
@@ -416,11 +470,18 @@ impl<'a> Work<'a> {
         self.network.spawn(async move { (task, link_data::read(link, dialler).await) });
     }
 
+    /// Records that a body is about to be sent through a connection, or came through it.
+    fn record_body(&self, connection: &ConnectionName, way: Way, body: &[u8]) {
+        let name = self.keep.look(|member| report::called_by_connection(member, connection));
+        record_body(self.ctx, MEMBER, &name, way, body);
+    }
+
     /// Does a task that is a step of a connection. Where possible, the step and the member's knowledge of it become
     /// durable together.
     async fn do_local(&mut self, task: TaskId, how: Task) -> Result<(), Error> {
         match how {
             Task::Open { connection, link, server, info } => {
+                self.record_body(&connection, Way::Out, &info);
                 let plan = QueuePlan { server: server.address, password: server.password, sender_secures: true };
                 let mut env = Env { now: (self.clock)(), random: self.random.as_mut() };
                 let opened = self.lines.open(&connection, JoinLink::Full(link), plan, info, &mut env).await?;
@@ -428,9 +489,11 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.finish(&task, outcome, env)).await
             }
             Task::Allow { connection, info } => {
+                self.record_body(&connection, Way::Out, &info);
                 self.talk(&task, &connection, move |connection, env| allow(connection, info, env)).await
             }
             Task::Send { connection, body } => {
+                self.record_body(&connection, Way::Out, &body);
                 let send = move |connection: &mut Connection, env: &mut Env<'_>| {
                     connection.send(&body, SendOptions::default(), env).map(drop)
                 };
@@ -499,7 +562,10 @@ impl<'a> Work<'a> {
 
     async fn connection_event(&mut self, name: ConnectionName, event: ConnectionEvent) -> Result<(), Error> {
         match event {
-            ConnectionEvent::Confirmed { info } => self.tell(|member, env| member.answered(&name, &info, env)).await,
+            ConnectionEvent::Confirmed { info } => {
+                self.record_body(&name, Way::In, &info);
+                self.tell(|member, env| member.answered(&name, &info, env)).await
+            }
             ConnectionEvent::Connected { .. } => self.connected(&name).await,
             ConnectionEvent::Message(message) if self.reading == Reading::Prints => self.deliver(&name, message).await,
             ConnectionEvent::Receipts { id: receipt, .. } => {
@@ -539,13 +605,13 @@ impl<'a> Work<'a> {
 
     /// What a relay delivered: first it is known, then compared and printed, then acknowledged.
     async fn deliver(&mut self, name: &ConnectionName, message: ReceivedMessage) -> Result<(), Error> {
+        self.record_body(name, Way::In, &message.body);
         let messages = self.messages.clone();
         let received = self.step(|member, env| member.received(name, &message.body, &messages, env)).await?;
         match received {
             Ok(received) => self.take(received).await?,
             Err(MemberError::UnknownConnection(_)) => {}
-            Err(MemberError::Records(error)) => return Err(Error::new(Code::StoreFailed, error)),
-            Err(error) => return Err(Error::bug(error)),
+            Err(error) => return Err(member_error(error)),
         }
         let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
             // It was acknowledged before, if there is nothing to acknowledge.
@@ -562,6 +628,13 @@ impl<'a> Work<'a> {
     /// Ends in good order.
     pub async fn close(self) {
         self.lines.agent.close().await;
+    }
+}
+
+fn member_error(error: MemberError) -> Error {
+    match error {
+        MemberError::Records(error) => Error::new(Code::StoreFailed, error),
+        error => Error::bug(error),
     }
 }
 

@@ -8,6 +8,7 @@
 //! * [`settled`] – bytes may say the same in several ways, but a value that was written is read as the same value;
 //! * [`settling`] – writing loses something that peers may send and we do not; once lost, the value stays the same.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -36,12 +37,16 @@ use crypto::sign::{Ed448PrivateKey, Ed25519PrivateKey, SigningPublicKey};
 use crypto::{BoxKey, Nonce, SeededRandom, aead};
 use group::body::{Batch, ConnectionInfo};
 use group::content_digest::ContentDigest;
-use group::document::{GroupDocument, GroupState, OwnerDocument};
-use group::element::{Element, Forward, ForwardContent};
+use group::document::{
+    GroupDocument, GroupState, GroupStatusDocument, MemberDocument, MemberStatusDocument, OwnerDocument,
+};
+use group::element::{AuthoredMessage, Element, Forward, ForwardContent, ForwardSender, ShortName};
 use group::identity::{GroupId, MemberId, OwnerIdentity};
 use group::keys::{Asserted, LinkKeys};
 use group::member::Role;
+use group::membership::{Change, Event as MemberEvent, Membership, RecordError, RecordKey as ChatRecordKey, Records};
 use group::message::Message;
+use group::owner::{ConnectionName, Event as OwnerEvent, GroupOwner};
 use group::roster::Roster;
 use group::roster_blob::RosterBlob;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
@@ -99,6 +104,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chat_body", chat_body),
     ("chat_message", chat_message),
     ("roster_blob", roster_blob),
+    ("membership_received", membership_received),
+    ("owner_received", owner_received),
 ];
 
 /// Accepted bytes are the only encoding of their value.
@@ -422,8 +429,24 @@ fn rewritten<T: Contents>(contents: &T) -> Option<T> {
 /// Documents whose parts must agree before anything is done with them.
 pub fn document(data: &[u8]) -> bool {
     let owner = serde_json::from_slice::<OwnerDocument>(data).is_ok_and(|owner| OwnerIdentity::try_from(owner).is_ok());
-    let group = serde_json::from_slice::<GroupDocument>(data).is_ok_and(|group| GroupState::try_from(group).is_ok());
-    owner | group
+    let group = serde_json::from_slice::<GroupDocument>(data).is_ok_and(|group| match GroupState::try_from(group) {
+        Ok(GroupState::Created(owner)) => {
+            let _ = owner_again(&owner);
+            let _ = GroupStatusDocument::from(&GroupState::Created(owner)).table();
+            true
+        }
+        other => other.is_ok(),
+    });
+    let member =
+        serde_json::from_slice::<MemberDocument>(data).is_ok_and(|member| match Membership::try_from(member) {
+            Ok(member) => {
+                let member = member_again(&member);
+                let _ = (member.due(AT), member.next_due(), MemberStatusDocument::from(&member).table());
+                true
+            }
+            Err(_) => false,
+        });
+    owner | group | member
 }
 
 /// Keys that start a ratchet.
@@ -672,4 +695,129 @@ pub fn chat_message(data: &[u8]) -> bool {
 /// Rosters.
 pub fn roster_blob(data: &[u8]) -> bool {
     settling_value::<RosterBlob>(data)
+}
+
+/// A moment at which the members and owners below are at work.
+const AT: Time = Time::from_millis(1_700_000_600_000);
+
+/// A member with two relays, and an owner with two: documents of the golden cases.
+const MEMBER: &str = include_str!("../../testdata/cases/grp-status/shows-how-well-relays-deliver/files/mia.json");
+const GROUP: &str = include_str!("../../testdata/cases/grp-status/shows-relays-in-a-table/files/group.json");
+
+/// Records in memory.
+#[derive(Default)]
+struct Memory(BTreeMap<ChatRecordKey, Vec<u8>>);
+
+impl Records for Memory {
+    fn read(&self, key: &ChatRecordKey) -> Result<Option<Vec<u8>>, RecordError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+impl Memory {
+    fn write(&mut self, changes: Vec<Change>) {
+        for Change { key, value } in changes {
+            let name = key.to_bytes();
+            assert_eq!(ChatRecordKey::decode_all(&name).as_ref(), Ok(&key), "the name of a record is another one");
+            self.0.insert(key, value);
+        }
+    }
+}
+
+fn member() -> Membership {
+    static MEMBER_DOCUMENT: LazyLock<MemberDocument> = LazyLock::new(|| serde_json::from_str(MEMBER).unwrap());
+    Membership::try_from(MEMBER_DOCUMENT.clone()).unwrap()
+}
+
+fn owner() -> GroupOwner {
+    static GROUP_DOCUMENT: LazyLock<GroupDocument> = LazyLock::new(|| serde_json::from_str(GROUP).unwrap());
+    match GroupState::try_from(GROUP_DOCUMENT.clone()) {
+        Ok(GroupState::Created(owner)) => *owner,
+        _ => panic!("the group was created"),
+    }
+}
+
+/// Whatever happened, the state is kept and read again.
+fn member_again(member: &Membership) -> Membership {
+    let kept = serde_json::to_value(MemberDocument::from(member)).unwrap();
+    let again = Membership::try_from(serde_json::from_value::<MemberDocument>(kept.clone()).unwrap()).unwrap();
+    assert_eq!(serde_json::to_value(MemberDocument::from(&again)).unwrap(), kept);
+    again
+}
+
+fn owner_again(owner: &GroupOwner) -> GroupOwner {
+    let kept = serde_json::to_value(GroupDocument::from(owner)).unwrap();
+    match GroupState::try_from(serde_json::from_value::<GroupDocument>(kept.clone()).unwrap()) {
+        Ok(GroupState::Created(again)) => {
+            assert_eq!(serde_json::to_value(GroupDocument::from(&*again)).unwrap(), kept);
+            *again
+        }
+        _ => panic!("a group that was kept cannot be read"),
+    }
+}
+
+/// The input as a body, and what it says as if a relay had forwarded it: of somebody, and of the group.
+fn bodies(data: &[u8]) -> Vec<Vec<u8>> {
+    let forward = |sender| {
+        let content = ForwardContent::Message(AuthoredMessage::parse(data).ok()?);
+        group::body::single(Element::Forward(Forward { sender, sent_at: 1_700_000_590, content })).ok()
+    };
+    let somebody = ForwardSender::Member(made_up_member(), ShortName::new("somebody"));
+    [Some(data.to_vec()), forward(somebody), forward(ForwardSender::Channel)].into_iter().flatten().collect()
+}
+
+/// What hostile relays may deliver to a member. Nothing that they make up is ever said to be verified, nothing is heard
+/// twice under one name, and the state can be kept.
+pub fn membership_received(data: &[u8]) -> bool {
+    let (mut member, mut memory, mut random) = (member(), Memory::default(), random());
+    let relays = ["relay-1", "content-1", "relay-2"].map(|name| ConnectionName::new(name).unwrap());
+    let mut heard = 0;
+    let mut names = Vec::new();
+    for body in bodies(data) {
+        for relay in relays.iter().chain(&relays[2..]) {
+            let env = &mut Env { now: AT, random: &mut random };
+            let received = member.received(relay, &body, &memory, env).unwrap();
+            memory.write(received.changes);
+            for event in received.events {
+                let MemberEvent::Heard(event) = event else { continue };
+                assert!(!event.trust().is_verified(), "made up bytes are verified");
+                heard += 1;
+                // A copy by a relay that delivers something else for the first time takes no place.
+                names.extend(event.id().cloned());
+            }
+        }
+        member = member_again(&member);
+    }
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "heard twice");
+    let _ = (member.elapsed(AT.after(std::time::Duration::from_secs(3600))), member.due(AT), member.next_due());
+    member_again(&member);
+    heard > 0
+}
+
+/// The same for an owner.
+pub fn owner_received(data: &[u8]) -> bool {
+    let (mut owner, mut memory, mut random) = (owner(), Memory::default(), random());
+    let connections: Vec<ConnectionName> =
+        owner.relays().iter().filter(|relay| relay.is_connected()).map(|relay| relay.connection()).collect();
+    assert!(!connections.is_empty(), "no relay is connected");
+    let mut heard = 0;
+    for body in bodies(data) {
+        for relay in &connections {
+            let env = &mut Env { now: AT, random: &mut random };
+            // The relay may have ended before.
+            let Ok(received) = owner.received(relay, &body, &memory, env) else { continue };
+            memory.write(received.changes);
+            for event in received.events {
+                let OwnerEvent::Group(MemberEvent::Heard(event)) = event else { continue };
+                assert!(!event.trust().is_verified(), "made up bytes are verified");
+                heard += 1;
+            }
+        }
+        owner = owner_again(&owner);
+    }
+    let _ = (owner.due(AT), owner.next_due());
+    heard > 0
 }

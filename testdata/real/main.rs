@@ -18,4 +18,6 @@ mod relays;
 mod restoring;
 mod server;
 mod sharing;
+mod transcript;
+mod turmoil;
 mod unlinkable;

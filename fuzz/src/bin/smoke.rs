@@ -15,13 +15,18 @@ const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors"
 /// Where documents are.
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/cases");
 /// What links and members say, of which there are no vectors.
-const PAYLOADS: [&str; 11] = [
+const PAYLOADS: [&str; 14] = [
     r#"{"groupProfile":{"displayName":"walks","fullName":""},"publicGroupData":{"publicMemberCount":3}}"#,
     r#"{"relayProfile":{"displayName":"relay","fullName":"","image":"data:image/png;base64,AAAA"}}"#,
     r#"{"v":"1-17","msgId":"REEwT0R4QVJFaE1VRlJZWA==","event":"x.grp.leave","params":{}}"#,
     r#"{"v":"9","event":"x.grp.mem.role","params":{"memberId":"YQ==","role":"admin","rosterVersion":4}}"#,
     r#"{"event":"x.msg.new","params":{"content":{"type":"text","text":"a"},"scope":{"type":"member","memberId":"YQ=="},
         "quote":{"msgRef":{"msgId":"YQ==","sentAt":"2026-01-01T00:00:00.5Z","sent":true},"content":{"type":"x"}}}}"#,
+    r#"{"v":"9","msgId":"YQ==","event":"x.msg.new","params":{"content":{"type":"text","text":"a"},"asGroup":true}}"#,
+    r#"{"v":"9","msgId":"Yg==","event":"x.msg.react","params":{"msgId":"YQ==","add":true,
+        "reaction":{"type":"emoji","emoji":"+"}}}"#,
+    r#"{"v":"9","event":"x.grp.mem.new","params":{"memberInfo":{"memberId":"c29tZWJvZHk=","memberRole":"author",
+        "profile":{"displayName":"somebody","fullName":""}}}}"#,
     r#"{"event":"x.grp.msg.forward","params":{"msg":{"event":"x.ok","params":{}},"msgTs":"2026-01-01T00:00:00Z"}}"#,
     r#"[{"event":"x.ok","params":{}},{"event":"x.later","params":{"a":[null,1e3,"b"]}}]"#,
     ">M\u{1}a\u{5}Alice\0\0\0\0\u{69}\u{55}\0\0{\"event\":\"x.ok\",\"params\":{}}",
@@ -114,7 +119,7 @@ fn documents(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(documents(&path)?);
-        } else if path.ends_with("stdin") {
+        } else if path.ends_with("stdin") || path.extension().is_some_and(|extension| extension == "json") {
             found.push(fs::read(path)?);
         }
     }

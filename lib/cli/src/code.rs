@@ -61,6 +61,7 @@ codes! {
     GroupIdMismatch     No          "group_id_mismatch"     "data belongs to another group";
     Refused             No          "refused"               "the other side said no, as the protocol allows";
     NotFound            No          "not_found"             "the server holds nothing under this link";
+    TranscriptDiffers   No          "transcript_differs"    "relays did not deliver what owners counted";
 
     // The command line.
     Usage               Usage       "usage"                 "an argument is unknown, missing or has a bad value";

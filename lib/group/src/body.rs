@@ -16,7 +16,7 @@ use codec::{Encode, Malformed, Reader, Write};
 use serde_json::Value;
 
 use crate::chunk;
-use crate::element::{self, AuthoredMessage, Element, ElementError};
+use crate::element::{self, AuthoredMessage, Element, ElementError, Forward, ForwardContent};
 use crate::event::Event;
 use crate::json;
 use crate::limits::{self, TooLong};
@@ -92,18 +92,25 @@ impl Batch {
 /// What a body says, for a record of who said what: the names of its events, and nothing that a peer could choose.
 pub fn names(body: &[u8]) -> String {
     let Ok(batch) = Batch::parse(body) else { return "malformed".to_owned() };
-    let names: Vec<_> = batch.elements.iter().map(|element| element.as_ref().map_or("malformed", name)).collect();
-    names.join(", ")
+    let named = |element: &Result<Element, ElementError>| element.as_ref().map_or("malformed".to_owned(), name);
+    batch.elements.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
-fn name(element: &Element) -> &str {
+fn name(element: &Element) -> String {
     match element {
-        Element::Message(authored) => match &authored.message().event {
-            Event::Unknown(_) => "unknown",
-            event => event.name(),
-        },
-        Element::Forward(_) => "forwarded",
-        Element::Chunk(_) => "chunk",
+        Element::Message(authored) => known_name(authored).to_owned(),
+        Element::Forward(Forward { content: ForwardContent::Message(authored), .. }) => {
+            format!("forwarded {}", known_name(authored))
+        }
+        Element::Forward(_) => "forwarded".to_owned(),
+        Element::Chunk(_) => "chunk".to_owned(),
+    }
+}
+
+fn known_name(authored: &AuthoredMessage) -> &str {
+    match &authored.message().event {
+        Event::Unknown(_) => "unknown",
+        event => event.name(),
     }
 }
 

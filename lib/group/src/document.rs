@@ -14,6 +14,7 @@ mod member_status;
 mod owner;
 mod relay_record;
 mod status_table;
+mod transcript;
 mod verified_link;
 
 pub use connections::ConnectionRecords;
@@ -31,6 +32,7 @@ pub use relay_record::{
     AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,
     PersonaDocument, ReasonCode, RelayIdDocument, RelayRecordDocument,
 };
+pub use transcript::{LedgerDocument, MarkDocument, TallyDocument};
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
 };

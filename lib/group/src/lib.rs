@@ -24,6 +24,7 @@
 //! | [`verification`] | whether a message is believed, and how much |
 //! | [`content_digest`] | whether copies of a message say the same |
 //! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
+//! | [`transcript`] | what owners publish of how much was said, so that members find what relays withhold |
 //! | [`security_code`] | the number that two members compare |
 //! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
@@ -68,6 +69,7 @@ pub mod security_code;
 pub mod signature;
 pub mod step;
 mod text;
+pub mod transcript;
 pub mod user_data;
 pub mod verification;
 pub mod version;

@@ -58,6 +58,7 @@ mod speak;
 mod stage;
 pub mod status;
 pub mod task;
+mod transcript;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -47,6 +47,7 @@ impl Metrics {
         match event {
             Event::Invited(_) => self.invitations.add(1),
             Event::Dismissed(_) => self.dismissed.add(1),
+            Event::OwnerDismissed { .. } => self.refused_joins.add(1),
             Event::Tested => self.tests.add(1),
             Event::ToForward { .. } => self.forwarded.add(1),
             Event::StatusChanged { .. }

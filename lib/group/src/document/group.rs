@@ -25,6 +25,7 @@ use crate::roster::Roster;
 use crate::step::link_create::{
     CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueAccess, QueueKeys, WrittenData,
 };
+use crate::transcript::{Ledger, Transcript};
 use crate::user_data::{Contents as _, GroupLinkContents};
 
 /// A group and its link, as its owner keeps them
@@ -46,6 +47,14 @@ pub struct GroupDocument {
     pub member_count: u64,
     /// The relays that serve the group
     pub relays: Vec<RelayDocument>,
+    /// How much was said, by the count of each owner, as the link says
+    #[serde(default, skip_serializing_if = "Transcript::is_empty")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub transcript: Transcript,
+    /// What this owner counted, for the next mark
+    #[serde(default, skip_serializing_if = "is_untouched")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub ledger: Ledger,
     /// Every relay that was invited, and how far it is
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relay_records: Vec<RelayRecordDocument>,
@@ -189,6 +198,10 @@ pub struct LinkDataDocument {
     pub untold_profile: Option<u64>,
 }
 
+fn is_untouched(ledger: &Ledger) -> bool {
+    *ledger == Ledger::default()
+}
+
 fn is_empty(roster: &Roster) -> bool {
     *roster == Roster::default()
 }
@@ -243,7 +256,7 @@ impl From<&GroupOwner> for GroupDocument {
 }
 
 fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
-    let GroupContents { profile, member_count, relays } = group.contents.clone();
+    let GroupContents { profile, member_count, relays, transcript } = group.contents.clone();
     GroupDocument {
         status: if queue.is_some() { GroupStatus::Created } else { GroupStatus::Prepared },
         link: group.short_link.clone(),
@@ -251,6 +264,8 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         profile,
         member_count,
         relays: relays.into_iter().map(|link| RelayDocument { link }).collect(),
+        transcript,
+        ledger: group.ledger.clone(),
         relay_records: Vec::new(),
         persona: None,
         roster: Roster::default(),
@@ -366,11 +381,12 @@ fn own_group(document: GroupDocument) -> Result<OwnGroup, Inconsistent> {
     require(bound, "profile.publicGroup", "does not name the link and the group ID")?;
     let keys = QueueKeys { recipient_key: queue.recipient_private_key, dh_key: queue.delivery_private_key };
     let relays = document.relays.into_iter().map(|relay| relay.link).collect();
-    let contents = GroupContents { profile, member_count, relays };
+    let contents = GroupContents { profile, member_count, relays, transcript: document.transcript };
     let data = LinkData { fixed: link_data.fixed, user: link_data.user };
     check_written(&data, &link, &short_link, &contents)?;
     let written = WrittenData { version: link_data.version, data };
-    Ok(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at })
+    let ledger = document.ledger;
+    Ok(OwnGroup { owner, server, link, short_link, keys, contents, ledger, written, prepared_at })
 }
 
 /// What will be published must be what the document shows.
@@ -388,8 +404,9 @@ fn check_written(
     let encoded = |relays: &[ContactShortLink]| relays.iter().map(Encode::to_bytes).collect::<Vec<_>>();
     let same = written.group_profile == contents.profile
         && written.public_group_data.map(|data| data.public_member_count) == Some(contents.member_count)
-        && encoded(read.user().relays()) == encoded(&contents.relays);
-    require(same, FIELD, "says something else than profile, member_count and relays")
+        && encoded(read.user().relays()) == encoded(&contents.relays)
+        && written.transcript == contents.transcript;
+    require(same, FIELD, "says something else than profile, member_count, relays and transcript")
 }
 
 fn own_server(queue: &QueueDocument, fixed: &OwnFixedData) -> Result<ServerWithPassword, Inconsistent> {

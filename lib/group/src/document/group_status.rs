@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smp::address::ServerAddress;
 
-use super::{GroupState, GroupStatus, ReasonCode};
+use super::{GroupState, GroupStatus, LedgerDocument, ReasonCode};
 use crate::binding::GroupBinding;
 use crate::bytes::{Base64Url, text_form, unpadded};
 use crate::identity::{GroupId, MemberId};
@@ -49,6 +49,9 @@ pub struct GroupStatusDocument {
     #[serde(default, with = "crate::bytes::text_form_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub receives_at: Option<ServerAddress>,
+    /// What is counted of what is said, once something was
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<LedgerDocument>,
     /// Every relay that was invited, in that order
     pub relays: Vec<RelayStatusDocument>,
 }
@@ -132,6 +135,7 @@ fn of_group(group: &OwnGroup, status: GroupStatus) -> GroupStatusDocument {
         roster_version: None,
         known_to_relays_as: None,
         receives_at: None,
+        transcript: LedgerDocument::of(group.ledger()),
         relays: Vec::new(),
     }
 }

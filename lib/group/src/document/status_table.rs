@@ -3,8 +3,8 @@
 use codec::table::aligned;
 use codec::time::UtcTime;
 
-use super::GroupStatus;
 use super::group_status::{GroupStatusDocument, RelayStatusDocument};
+use super::{GroupStatus, LedgerDocument};
 use crate::owner::ActiveStage;
 use crate::text::shown;
 
@@ -43,6 +43,10 @@ impl GroupStatusDocument {
         ];
         if let (Some(name), Some(server)) = (&self.known_to_relays_as, &self.receives_at) {
             lines.push(format!("owner     known to relays as {}; receives at {server}", shown(name)));
+        }
+        if let Some(transcript) = &self.transcript {
+            let LedgerDocument { strength, counted, marked } = transcript;
+            lines.push(format!("posts     transcript: {strength}; counted: {counted}, marked: {marked}"));
         }
         lines
     }

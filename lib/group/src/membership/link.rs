@@ -12,6 +12,7 @@ use super::relay::{RelayNumber, RelayRecord, Stage};
 use super::status::GoneReason;
 use super::view::KnownGroup;
 use super::{MemberError, Membership};
+use crate::identity::MemberId;
 use crate::link_history::{Freshness, LinkHistory};
 use crate::step::link_verify::verify_group_link;
 use crate::text::shown;
@@ -107,6 +108,8 @@ impl Membership {
             events.push(Event::Profile(verified.profile().clone().into()));
         }
         self.view.set_group(KnownGroup::from(&verified));
+        let is_owner = |id: &MemberId| verified.owners().iter().any(|owner| owner.id == *id);
+        events.extend(self.view.marks.in_link(verified.transcript(), is_owner));
         self.reconcile(verified.relay_links(), events);
     }
 

@@ -201,6 +201,7 @@ impl GroupOwner {
             stage if stage.parting() == Some(Parting::Say) && record.owed.is_empty() => record.part(),
             _ => {}
         }
+        self.counts(&sent);
     }
 
     fn deleted(&mut self, connection: &ConnectionName) {

@@ -422,6 +422,7 @@ impl From<&Owed> for OwedDocument {
         match &owed.say {
             Say::Roster => of(ROSTER),
             Say::Profile => of(PROFILE),
+            Say::Mark(body) => OwedDocument { body: Some(body.clone()), ..of(PROFILE) },
             Say::NewRelay(relay) => OwedDocument { about: Some(relay.clone()), ..of(NEW_RELAY) },
             Say::Removed(relay) => OwedDocument { about: Some(relay.clone()), ..of(REMOVED) },
             Say::Control(command) => OwedDocument { command: Some(command.name().to_owned()), ..of(CONTROL) },
@@ -438,6 +439,7 @@ impl TryFrom<OwedDocument> for Owed {
         let say = match (document.event.as_str(), document.about, document.command, document.body) {
             (ROSTER, None, None, None) => Say::Roster,
             (PROFILE, None, None, None) => Say::Profile,
+            (PROFILE, None, None, Some(body)) => Say::Mark(body),
             (NEW_RELAY, Some(relay), None, None) => Say::NewRelay(relay),
             (REMOVED, Some(relay), None, None) => Say::Removed(relay),
             (CONTROL, None, Some(command), None) => Say::Control(RelayCommand::from(command)),

@@ -31,9 +31,9 @@ impl GroupOwner {
     ) -> Result<(), OwnerError> {
         self.check_not_over()?;
         let group_before = self.link.clone();
-        let GroupContents { profile: before, relays: listed, .. } = self.link.group().contents().clone();
+        let GroupContents { profile: before, relays: listed, transcript, .. } = self.link.group().contents().clone();
         // Relays that found no room before may find it now; if not, that is no reason to keep the old profile.
-        let contents = GroupContents { profile, member_count, relays: self.links_to_list(&listed) };
+        let contents = GroupContents { profile, member_count, relays: self.links_to_list(&listed), transcript };
         self.update(contents.clone(), env)
             .or_else(|_| self.update(GroupContents { relays: listed, ..contents }, env))?;
         if !self.fits(Say::Profile, MessageId::random(env.random)) {
@@ -44,14 +44,6 @@ impl GroupOwner {
         if self.link.group().contents().profile != before {
             self.untold_profile = Some(self.link.group().written().version);
         }
-        Ok(())
-    }
-
-    pub(super) fn update(&mut self, contents: GroupContents, env: &mut Env<'_>) -> Result<(), OwnerError> {
-        if self.link.queue().access.is_none() {
-            return Err(OwnerError::NotWritable);
-        }
-        self.set_link(self.link.clone().update(contents, env.random)?);
         Ok(())
     }
 
@@ -116,6 +108,7 @@ impl GroupOwner {
         }
         new.iter().for_each(|relay| self.announce(relay, env));
         self.tell_profile(env);
+        self.tell_mark(env);
         Ok(())
     }
 

@@ -116,7 +116,7 @@ impl GroupOwner {
             record.drop_what_came("a message before the handshake, or after the end", &mut events);
             return Ok(Received { events, changes: Vec::new() });
         }
-        let Overheard { events: heard, demands, changes, versions, present } =
+        let Overheard { events: heard, demands, posts, changes, versions, present } =
             self.view.overhear(&relay, body, records, env.now)?;
         events.extend(heard.into_iter().map(Event::from));
         let record = self.record_mut(&relay)?;
@@ -128,6 +128,7 @@ impl GroupOwner {
         if !took_rosters {
             self.owe_first_roster(&relay, env);
         }
+        self.count_heard(posts);
         present.into_iter().for_each(|present| self.headcount.heard(present));
         self.settle(env, &mut events);
         self.publish_headcount(env, &mut events);

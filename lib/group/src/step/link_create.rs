@@ -28,6 +28,7 @@ use smp::response::QueueIds;
 
 use crate::identity::{GroupId, OwnerIdentity};
 use crate::profile::{GroupProfile, GroupType, ProfileFault, PublicGroup};
+use crate::transcript::{Ledger, Setting, Transcript};
 use crate::user_data::{Contents as _, ContentsError, GroupLinkContents, PublicGroupData};
 
 /// Random bytes of the ID that contact requests through the link would carry.
@@ -72,6 +73,8 @@ pub struct GroupContents {
     pub member_count: u64,
     /// The links of the relays that serve the group, exactly as the relays wrote them.
     pub relays: Vec<ContactShortLink>,
+    /// How much was said, by the count of each owner.
+    pub transcript: Transcript,
 }
 
 /// The owner's keys for the queue behind the link.
@@ -92,6 +95,7 @@ pub struct OwnGroup {
     pub(crate) short_link: ContactShortLink,
     pub(crate) keys: QueueKeys,
     pub(crate) contents: GroupContents,
+    pub(crate) ledger: Ledger,
     pub(crate) written: WrittenData,
     pub(crate) prepared_at: i64,
 }
@@ -166,6 +170,11 @@ impl OwnGroup {
         &self.contents
     }
 
+    /// What the owner counted of what was said.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// What the server has or is to have.
     pub fn written(&self) -> &WrittenData {
         &self.written
@@ -196,19 +205,40 @@ impl PreparedGroupLink {
             other: Map::new(),
         };
         let profile = GroupProfile { public_group: Some(public_group), ..request.profile };
-        let contents = GroupContents { profile, member_count: FIRST_MEMBER_COUNT, relays: Vec::new() };
+        let contents = GroupContents {
+            profile,
+            member_count: FIRST_MEMBER_COUNT,
+            relays: Vec::new(),
+            transcript: Transcript::default(),
+        };
         let keys = QueueKeys {
             recipient_key: Ed25519PrivateKey::generate(random),
             dh_key: X25519PrivateKey::generate(random),
         };
         let written = WrittenData { version: 1, data: seal(&owner, &link, &contents, random)? };
         let server = request.server;
-        Ok(PreparedGroupLink(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at: now }))
+        let (ledger, prepared_at) = (Ledger::default(), now);
+        Ok(PreparedGroupLink(OwnGroup {
+            owner,
+            server,
+            link,
+            short_link,
+            keys,
+            contents,
+            ledger,
+            written,
+            prepared_at,
+        }))
     }
 
     /// The group.
     pub fn group(&self) -> &OwnGroup {
         &self.0
+    }
+
+    /// Whether posts are to be counted, and how much is published of them.
+    pub fn set_transcript(&mut self, setting: Setting) {
+        self.0.ledger.set(setting);
     }
 
     /// The parameters of the command that creates the link, and the correlation ID that it must have.
@@ -303,6 +333,7 @@ fn seal(
     let payload = GroupLinkContents {
         group_profile: contents.profile.clone(),
         public_group_data: Some(PublicGroupData { public_member_count: contents.member_count, roster_version: None }),
+        transcript: contents.transcript.clone(),
         other: Map::new(),
     };
     let owners = owner.authorization().into_iter().collect();

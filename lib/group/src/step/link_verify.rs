@@ -21,6 +21,7 @@ use crate::binding::{GroupBinding, read_tail};
 use crate::check::{Check, CheckName, CheckResult, Checklist};
 use crate::identity::{GroupId, MemberId, OwnerPublicKey, RelayPublicKey, RootPublicKey};
 use crate::profile::{GroupProfile, GroupType, PublicGroup};
+use crate::transcript::Transcript;
 use crate::user_data::{Contents as _, GroupLinkContents, RelayLinkContents, RelayProfile};
 
 /// The checks of a group link, in the order of a report.
@@ -127,6 +128,7 @@ struct GroupFindings {
     owners: Vec<VerifiedOwner>,
     profile: GroupProfile,
     member_count: Option<u64>,
+    transcript: Transcript,
     relay_links: Vec<ContactShortLink>,
 }
 
@@ -164,6 +166,11 @@ impl VerifiedGroupLink {
     /// Members and owners, if the link says how many.
     pub fn member_count(&self) -> Option<u64> {
         self.findings.member_count
+    }
+
+    /// How much was said, by the count of each owner.
+    pub fn transcript(&self) -> &Transcript {
+        &self.findings.transcript
     }
 
     /// Every relay link that the group link lists.
@@ -283,8 +290,11 @@ fn check_group(checks: &mut Checklist, link: ContactShortLink, retrieved: &Retri
         checks.outcome(CheckName::PublicGroupPresent, public_group.ok_or("not the profile of a group with relays"))?;
     check_group_type(checks, &public_group);
     check_profile_binding(checks, &public_group, &link, group_id);
+    let mut transcript = contents.transcript;
+    transcript.retain(|by| owners.iter().any(|owner| owner.id == *by));
     Some(GroupFindings {
         link,
+        transcript,
         group_id: group_id?,
         group_type: public_group.group_type,
         root_key,

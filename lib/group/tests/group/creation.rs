@@ -6,6 +6,7 @@ use agent::prepared_link::{CreationMismatch, LinkWriteError};
 use agent::short_link::ContactKind;
 use group::profile::{GroupProfile, GroupType};
 use group::step::link_create::{FoundMismatch, GroupContents, GroupLinkRequest, LinkCreateError, PreparedGroupLink};
+use group::transcript::Transcript;
 use smp::command::QueueRequest;
 use smp::id::SenderId;
 use smp::response::QueueIds;
@@ -108,6 +109,7 @@ fn updates_keep_the_link_and_its_fixed_data() {
         profile: GroupProfile { description: Some("Now with a text".to_owned()), ..GroupProfile::named("Walks 2") },
         member_count: 5,
         relays: vec![relay.clone()],
+        transcript: Transcript::default(),
     };
     let updated = link.update(contents, &mut random("update")).unwrap();
     let group = updated.group();

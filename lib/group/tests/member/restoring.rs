@@ -172,7 +172,7 @@ fn chat_52_a_profile_of_another_group_or_of_none_is_refused() {
     let mut foreign = other.clone();
     foreign.public_group.as_mut().unwrap().public_group_id = crate::support::Owner::new(9).group_id();
     for (name, profile) in [("m1", GroupProfile::named("Other")), ("m2", foreign)] {
-        let message = desk.owner.signs(name, ChatEvent::GroupInfo(GroupInfo { group_profile: profile }.into()));
+        let message = desk.owner.signs(name, ChatEvent::GroupInfo(GroupInfo::from(profile).into()));
         desk.deliver(&relay, by(&desk.owner.id(), message));
         desk.run();
     }
@@ -187,7 +187,7 @@ fn a_profile_counts_once_the_group_link_says_it_and_an_old_one_never() {
     let old = desk.owner.contents().profile;
     let mut contents = desk.owner.contents();
     contents.profile.display_name = "Long walks".to_owned();
-    let info = |profile: GroupProfile| ChatEvent::GroupInfo(GroupInfo { group_profile: profile }.into());
+    let info = |profile: GroupProfile| ChatEvent::GroupInfo(GroupInfo::from(profile).into());
     let (news, replay) = (desk.owner.signs("m1", info(contents.profile.clone())), desk.owner.signs("m0", info(old)));
     desk.owner.write(contents);
     desk.publish_group();

@@ -15,3 +15,4 @@ mod recovery;
 mod removal;
 mod speaking;
 mod support;
+mod transcript;
