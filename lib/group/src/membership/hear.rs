@@ -294,7 +294,6 @@ impl View {
             return self.joined(id, &message, step);
         }
         let said = message.message().clone();
-        let event = message.message().event.name().to_owned();
         let now = seconds(step.now);
         match message.verify(&self.author(id, record), &self.recipient()) {
             Ok(message) => {
