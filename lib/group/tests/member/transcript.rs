@@ -252,7 +252,7 @@ impl Count {
 #[test]
 fn what_was_said_while_no_relay_was_connected_is_owed_by_nobody() {
     let relay = Relay::new(1);
-    let mut count = Count::new(Strength::Count, &[relay.clone()]);
+    let mut count = Count::new(Strength::Count, std::slice::from_ref(&relay));
     count.desk.fail(&relay, group::membership::Line::Main);
     count.says("in between");
     count.desk.later(PATIENCE);
