@@ -346,7 +346,7 @@ impl<'a> Work<'a> {
             serve(self).await?;
             self.mark_now_and_then().await?;
             let unmarked = self.keep.look(|owner| owner.ledger().has_unmarked());
-            self.next_until(unmarked.then(|| self.mark_after)).await?;
+            self.next_until(unmarked.then_some(self.mark_after)).await?;
         }
     }
 
