@@ -2,8 +2,9 @@
 
 use cli::Document;
 use group::document::{
-    GroupDocument, GroupStatusDocument, LinkOfDocument, LinkReportDocument, MemberDocument, MemberStatusDocument,
-    OwnerDocument, VerifiedLinkDocument,
+    GroupDocument, GroupOfDocument, GroupStatusDocument, HandoverDocument, LinkOfDocument, LinkReportDocument,
+    MemberDocument, MemberStatusDocument, OwnerCandidateDocument, OwnerDocument, OwnerRequestDocument,
+    VerifiedLinkDocument,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,16 @@ macro_rules! documents {
 documents! {
     /// Keys of a group that does not exist yet.
     Owner(OwnerDocument) "owner" OwnerDocument::SECRETS;
+    /// Keys of somebody who wants to be an owner of a group.
+    OwnerCandidate(OwnerCandidateDocument) "owner_request" OwnerCandidateDocument::SECRETS;
+    /// The public part of the same: what an owner is asked.
+    OwnerRequest(OwnerRequestDocument) "owner_request" &[];
+    /// What a new owner gets.
+    Handover(HandoverDocument) "owner_handover" &[];
+    /// A group, whole or its public part, read for its name only.
+    GroupNamed(GroupOfDocument) "group" &[];
+    /// A verified link, read for the group's name only.
+    VerifiedLinkNamed(GroupOfDocument) "verified_link" &[];
     /// A group with its link.
     Group(GroupDocument) "group" GroupDocument::SECRETS;
     /// A group as one of its members keeps it.

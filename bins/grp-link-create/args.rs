@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cli::{Code, Context, Error, OrError as _, Source, Timeout};
 use group::profile::{GroupProfile, GroupType, image_uri};
+use group::transcript::{Setting, Strength};
 use smp::address::ServerWithPassword;
 
 /// No link holds more, even compressed.
@@ -32,6 +33,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) profile: ProfileArgs,
 
+    /// What the link says of how much was said: how many posts there are, or also digests of what they say [default: count]
+    #[arg(long, value_name = "STRENGTH", value_enum)]
+    pub(crate) transcript: Option<Transcript>,
+
     /// Say that the group has N members and owners
     #[arg(long, value_name = "N", requires = "update")]
     pub(crate) member_count: Option<u64>,
@@ -55,6 +60,27 @@ pub(crate) enum Kind {
     Channel,
     /// Members write
     Group,
+}
+
+/// What a link says of how much was said.
+#[derive(clap::ValueEnum, Clone, Copy)]
+pub(crate) enum Transcript {
+    /// How many posts there are, and their IDs: what they say can still be denied
+    Count,
+    /// Also digests of what they say: members see what was altered
+    Digest,
+    /// Nothing
+    Off,
+}
+
+impl From<Transcript> for Setting {
+    fn from(transcript: Transcript) -> Self {
+        match transcript {
+            Transcript::Count => Setting::On(Strength::Count),
+            Transcript::Digest => Setting::On(Strength::Digest),
+            Transcript::Off => Setting::Off,
+        }
+    }
 }
 
 /// What a group says about itself.
@@ -104,7 +130,8 @@ impl Args {
 
     /// Refuses what only a new link can have.
     pub(crate) fn refuse_new(&self, reason: &str) -> Result<(), Error> {
-        if self.server.is_some() || (self.profile.is_given() && !self.update) {
+        let changes = self.profile.is_given() || self.transcript.is_some();
+        if self.server.is_some() || (changes && !self.update) {
             return Err(Error::new(Code::Usage, format!("--server and the profile cannot be given: {reason}"))
                 .hint("--update changes the profile of a link that was created"));
         }

@@ -6,15 +6,16 @@ mod server;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use agent::time::{Env, Time};
+use agent::time::Env;
 use args::Args;
 use cli::{Code, Context, Either, Error, OrError as _, Shape, State, Step, Tool};
 use group::document::GroupState;
 use group::identity::OwnerIdentity;
-use group::owner::{GroupOwner, Outcome, Task, TaskId};
-use group::step::link_create::{GroupLinkRequest, PreparedGroupLink, QueueAccess};
+use group::owner::GroupOwner;
+use group::step::link_create::{GroupLinkRequest, PreparedGroupLink};
 use grp::Dialler;
 use grp::documents::{Group, Owner};
+use grp::owning::link;
 
 const TOOL: Tool = Tool {
     name: "grp-link-create",
@@ -25,8 +26,11 @@ const TOOL: Tool = Tool {
         it is kept, so that a run that was cut off can be repeated. A prepared document creates one link, however \
         often it is used. Only the run that created the link learns the ID by which it can be changed later: keep its \
         document.\n\n\
-        --update replaces what may change, in one command; repeating it is harmless. Relays that serve the group hear of \
-        another profile when grp-relay-invite runs next.",
+        --update replaces what may change; repeating it is harmless. With several owners it reads the link before and after \
+        that, and merges what others wrote: of two values for one field that of the owner who came first stays. Relays \
+        that serve the group hear of another profile when grp-relay-invite runs next.\n\n\
+        Every command of an owner that says something, or hears something, puts into the link how much was said, so that \
+        members see if all relays together withhold posts: grp-recv --audit. --transcript says how much members learn.",
     reads: &[Shape::of::<Owner>(), Shape::of::<Group>()],
     writes: &[Shape::of::<Group>()],
     examples: &[
@@ -82,7 +86,10 @@ fn prepare(args: &Args, owner: Owner, ctx: &mut Context) -> Result<PreparedGroup
     let server = args.server(ctx)?;
     let request = GroupLinkRequest { group_type: args.group_type(), profile: args.profile.create()?, server };
     let prepared = PreparedGroupLink::prepare(owner, request, grp::now(ctx), ctx.random("link_prepare").as_mut());
-    let prepared = prepared.map_err(profile_error)?;
+    let mut prepared = prepared.map_err(profile_error)?;
+    if let Some(transcript) = args.transcript {
+        prepared.set_transcript(transcript.into());
+    }
     ctx.trace().step(Step { who: OWNER, name: "link_prepare", outcome: "ok", ..Step::default() });
     Ok(prepared)
 }
@@ -108,31 +115,15 @@ fn create(args: &Args, prepared: PreparedGroupLink, state: &State, ctx: &mut Con
 }
 
 fn update(args: &Args, mut owner: GroupOwner, state: &State, ctx: &mut Context) -> Result<Group, Error> {
-    let Some(QueueAccess { recipient_id, .. }) = owner.link().queue().access.clone() else {
-        return Err(Error::new(Code::FieldInvalid, "queue.recipient_id: missing, so the link cannot be changed")
-            .hint("use the document of the run that created the link"));
-    };
+    if let Some(transcript) = args.transcript {
+        owner.set_transcript(transcript.into());
+    }
     let before = owner.link().group().contents().clone();
     let profile = args.profile.apply(before.profile)?;
     let member_count = args.member_count.unwrap_or(before.member_count);
-    let mut random = ctx.random(&format!("link_update_{}", owner.link().group().written().version));
-    let mut env = Env { now: Time::from_millis(ctx.now().saturating_mul(1000)), random: random.as_mut() };
-    owner.set_contents(profile, member_count, &mut env).map_err(profile_error)?;
-    state.save(&Group((&owner).into()))?;
-    let write = owner.task(&TaskId::WriteLink).or_error(Code::Bug)?;
-    let link = owner.link();
-    let server = link.group().server().address.clone();
-    let _progress = ctx.progress(format!("updating the link on {server}"));
-    let dialler = Dialler::new(ctx, OWNER, "connect", args.timeout);
-    let outcome = cli::block_on(server::update(link, &recipient_id, dialler));
-    trace(ctx, "link_update", &server.to_string(), outcome.as_ref().err());
-    outcome?;
-    if let Task::WriteLink(write) = write {
-        owner.finish(&TaskId::WriteLink, Outcome::Written(write.version), &mut env).or_error(Code::Bug)?;
-    }
-    let document = Group((&owner).into());
-    state.save(&document)?;
-    Ok(document)
+    let change = |owner: &mut GroupOwner, env: &mut Env<'_>| owner.set_contents(profile, member_count, env);
+    link::change(&mut owner, state, args.timeout, ctx, change)?;
+    Ok(Group((&owner).into()))
 }
 
 fn profile_error(error: impl Display) -> Error {

@@ -4,7 +4,6 @@ use cli::{Code, Error, OrError as _};
 use group::step::link_create::{GroupLink, PreparedGroupLink};
 use grp::Dialler;
 use net::client::{Client, ClientError};
-use smp::id::RecipientId;
 
 /// Creates the link, or finds that an earlier run did.
 pub(crate) async fn create(prepared: PreparedGroupLink, now: i64, dialler: Dialler) -> Result<GroupLink, Error> {
@@ -34,14 +33,4 @@ async fn new_queue(client: &Client, prepared: PreparedGroupLink, now: i64) -> Re
             "the link may have been created; a document from --offline or --state can be used again to find out",
         )),
     }
-}
-
-/// Writes what the link is to say from now on.
-pub(crate) async fn update(link: &GroupLink, recipient_id: &RecipientId, dialler: Dialler) -> Result<(), Error> {
-    let server = &link.group().server().address;
-    let client = dialler.dial(server).await?;
-    let (link_id, data) = link.link_data();
-    let written = client.set_link(recipient_id, &link_id, data, &link.group().recipient_key()).await;
-    client.close().await;
-    written.map_err(|error| grp::client_error(server, error))
 }

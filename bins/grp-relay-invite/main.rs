@@ -26,6 +26,9 @@ const TOOL: Tool = Tool {
         with a relay link. That link is read and must belong to this group and to the member that was invited; otherwise \
         the relay is rejected and nothing is published. A relay that passes is let in, gets the signed roster and \
         acknowledges it, and then the link lists it. Relays that were listed before are told if there are members.\n\n\
+        Of several owners each talks to all relays. Those that another owner invited are met through their relay links, as \
+        soon as the group link lists them: they let in whom that names as an owner. The first run of a further owner decides \
+        with --server and --name how they see it; it needs no --relay.\n\n\
         A new relay has no history for those who join through it. With --history it gets the owner's last posts first, the \
         same that the other relays have; those who have them already see nothing new.\n\n\
         Everything is in the state file before anything follows from it. A run that was cut off, or whose relays are \
@@ -45,6 +48,10 @@ const TOOL: Tool = Tool {
         (
             "Keep two groups apart",
             "grp-relay-invite --state rides.json --relay \"$RELAY\" --server \"$SERVER1,$SERVER2\" --apart-from walks.json",
+        ),
+        (
+            "As a further owner, meet the relays of the others",
+            "grp-relay-invite --state group.json --server \"$SERVER\"",
         ),
         (
             "Replace a lost relay, and give the new one what was said",
@@ -71,12 +78,13 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
     let addresses = args.addresses()?;
     let (keep, run) = open(&args.kept, args.timeout, ctx)?;
     let plan = Plan::new(&args, addresses, &keep)?;
-    let persona = match plan.new.is_empty() {
+    let persona = match plan.new.is_empty() && !keep.look(GroupOwner::lacks_persona) {
         true => None,
         false => keep.look(|owner| args.persona(owner, &run, ctx))?,
     };
     cli::block_on(async {
-        let goal = |owner: &GroupOwner| plan.wanted(owner).all(|record| args.is_enough(record));
+        let met = |owner: &GroupOwner| !plan.named.is_empty() || owner.to_adopt().is_empty();
+        let goal = |owner: &GroupOwner| met(owner) && plan.wanted(owner).all(|record| args.is_enough(record));
         let prepare = async |work: &mut Work<'_>| plan.begin(&args, persona, work).await;
         let end = until_told(&keep, &run, args.timeout, ctx, prepare, goal).await?;
         keep.look(|owner| plan.result(&args, owner, end))
@@ -143,7 +151,7 @@ impl Plan {
         let is_last =
             |record: &RelayRecord| owner.relay_at(record.address()).is_some_and(|last| last.id() == record.id());
         owner.relays().iter().filter(move |record| match self.named.is_empty() {
-            true => self.unfinished.contains(record.id()),
+            true => self.unfinished.contains(record.id()) || (record.is_adopted() && !record.status().is_final()),
             false => is_last(record) && self.named.iter().any(|address| address.same_link(record.address())),
         })
     }

@@ -2,7 +2,7 @@
 
 use agent::short_link::ContactShortLink;
 use cli::Error;
-use group::owner::{DeleteLink, Outcome, WriteLink};
+use group::owner::{DeleteLink, Outcome, SetQueueKeys, WriteLink};
 use net::client::ClientError;
 use smp::address::ServerAddress;
 
@@ -35,6 +35,18 @@ pub(super) async fn write(write: WriteLink, dialler: Dialler) -> Outcome {
     let written = client.set_link(&recipient_id, &link_id, data, &key).await;
     client.close().await;
     written.map_or_else(|error| failed(&server, error), |()| Outcome::Written(version))
+}
+
+/// Sets the keys of all owners.
+pub(super) async fn set_keys(set: SetQueueKeys, dialler: Dialler) -> Outcome {
+    let SetQueueKeys { server, recipient_id, key, keys } = set;
+    let client = match dialler.dial(&server).await {
+        Ok(client) => client,
+        Err(error) => return not_connected(&error),
+    };
+    let set = client.set_recipient_keys(&recipient_id, keys, &key).await;
+    client.close().await;
+    set.map_or_else(|error| failed(&server, error), |()| Outcome::Done)
 }
 
 /// Deletes the group link with the queue behind it. A server that knows no such queue has deleted it before.

@@ -14,13 +14,22 @@ pub fn open(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<(GroupKe
     restored(state.load()?, state, kept)
 }
 
+/// The group in a file that this run has to itself, for a run that touches no connection. Waits as [`open`] does.
+pub fn load(kept: &Kept, timeout: Timeout, ctx: &mut Context) -> Result<(GroupOwner, State), Error> {
+    let state = lock(kept, timeout, ctx)?;
+    Ok((created(state.load()?, kept)?, state))
+}
+
 /// The group in a file that this run has to itself, and the name of the run.
 pub fn restored(document: Group, state: State, kept: &Kept) -> Result<(GroupKeep, String), Error> {
     let run = run_name(&document)?;
-    let Group(document) = document;
+    Ok((GroupKeep::new(created(document, kept)?, state), run))
+}
+
+fn created(Group(document): Group, kept: &Kept) -> Result<GroupOwner, Error> {
     let at = kept.state.display();
     match GroupState::try_from(document).or_error_at(Code::FieldInvalid, &at)? {
-        GroupState::Created(owner) => Ok((GroupKeep::new(*owner, state), run)),
+        GroupState::Created(owner) => Ok(*owner),
         GroupState::Prepared(_) => Err(Error::new(Code::Usage, "the link of this group was not created yet")
             .at(at)
             .hint("grp-link-create --state creates it")),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use cli::{Code, Context, Progress, Step};
 use group::identity::MemberId;
+use group::link_merge::Overridden;
 use group::membership;
-use group::owner::{ActiveStage, EndReason, Event, GroupOwner, Outcome, RejectedReason, Status};
+use group::owner::{ActiveStage, EndReason, Event, GroupOwner, LinkCondition, Outcome, RejectedReason, Status};
 use smp::address::ServerAddress;
 
 use super::relays::called_by_id;
@@ -66,6 +67,17 @@ impl Report {
                 let server = owner.link().group().server().address.to_string();
                 step(ctx, &server, "link_update", &format!("version {version}"));
             }
+            Event::LinkWithheld(found) => {
+                let host = owner.link().group().server().address.first_host().to_string();
+                self.problems.warn(ctx, Code::LinkWithheld, format!("{host} {}", condition(*found)));
+            }
+            Event::LinkConflict(overridden) => {
+                self.problems.warn(ctx, Code::LinkConflict, conflict(overridden));
+            }
+            Event::Dismissed => {
+                let dismissed = "another owner has removed this one: it can change nothing any more";
+                self.problems.warn(ctx, Code::Dismissed, dismissed.to_owned());
+            }
             Event::LinkDeleted => {
                 let server = owner.link().group().server().address.to_string();
                 step(ctx, &server, "link_delete", "");
@@ -116,6 +128,23 @@ impl Report {
             self.progress.insert(relay.clone(), ctx.progress(format!("{name}: {message}")));
         }
     }
+}
+
+/// What is wrong with what a server returns for the group link.
+pub(super) fn condition(found: LinkCondition) -> &'static str {
+    match found {
+        LinkCondition::Current => "returns the group link as it confirmed it",
+        LinkCondition::Newer => "returns what another owner wrote",
+        LinkCondition::Old => "returns older data of the group link than it confirmed; the next run writes it again",
+        LinkCondition::Missing => "confirmed the group link, and has none: nobody can join",
+        LinkCondition::Foreign => "returns something for the group link that no owner signed",
+    }
+}
+
+/// What became of what two owners changed at once.
+pub(super) fn conflict(overridden: &Overridden) -> String {
+    let Overridden { field, kept, lost } = overridden;
+    format!("two owners changed {field} at once: what owner {kept} said stays, what owner {lost} said does not")
 }
 
 fn step(ctx: &Context, to: &str, name: &str, note: &str) {

@@ -113,7 +113,11 @@ impl Work<'_> {
                         self.delete(id(&connection)?).await?;
                         self.finish_trial(number, due, Outcome::Done);
                     }
-                    Task::Allow { .. } | Task::Send { .. } | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                    Task::Allow { .. }
+                    | Task::Send { .. }
+                    | Task::SetQueueKeys(_)
+                    | Task::WriteLink(_)
+                    | Task::DeleteLink(_) => {
                         return Err(Error::bug("no task of a test"));
                     }
                 }

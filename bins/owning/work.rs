@@ -16,7 +16,7 @@ use cli::{Code, Context, Error, OrError as _, Step, Timeout};
 use crypto::Random;
 use group::identity::MemberId;
 use group::owner::{
-    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Received, Status, Task, TaskId,
+    ConnectionName, Event, GroupOwner, LinkCondition, Outcome, OwnerError, Received, RelayRecord, Status, Task, TaskId,
 };
 use net::agent::{Agent, AgentError, AgentEvent, AgentEvents, ChangeError, Clock, Unsubscribed};
 use net::tls::Connector;
@@ -50,6 +50,8 @@ pub enum End {
     Unsent,
 }
 
+/// How often a run that goes on writes how much was said.
+const MARK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait for what the servers have before they are asked again whether they still have it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -80,6 +82,8 @@ pub struct Work<'a> {
     timeout: Timeout,
     /// When the user has waited long enough, unless something happens before.
     patience: Instant,
+    /// When what was counted may be written again, in a run that goes on.
+    mark_after: Instant,
     report: Report,
     pub(super) trials: Trials,
     desk: Desk,
@@ -108,6 +112,7 @@ impl<'a> Work<'a> {
             clock,
             timeout,
             patience: Instant::now() + timeout.duration(),
+            mark_after: Instant::now(),
             report: Report::default(),
             trials: Trials::default(),
             desk: Desk::default(),
@@ -250,12 +255,56 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             if self.keep.look(&goal) && self.is_quiet().await? && self.is_drained().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
                 return Ok(End::Reached);
             }
             if !self.next().await? {
+                if self.mark_transcript().await? {
+                    self.be_patient();
+                    continue;
+                }
                 return Ok(if self.is_quiet().await? { End::Waiting } else { End::Unsent });
             }
         }
+    }
+
+    /// Puts what was counted into the group link, if a relay's server has everything that the owner said. Whether there is
+    /// something to write.
+    pub(super) async fn mark_transcript(&mut self) -> Result<bool, Error> {
+        if !self.keep.look(|owner| owner.ledger().has_unmarked() && owner.is_written())
+            || !self.has_told_a_relay().await?
+        {
+            return Ok(false);
+        }
+        let events = self.step(|owner, env| Ok(owner.mark_transcript(env))).await?.map_err(Error::bug)?;
+        self.told(&events);
+        Ok(!self.keep.look(GroupOwner::is_written))
+    }
+
+    /// A run that goes on puts what was counted into the group link at most once a minute, and when nothing is on its way.
+    async fn mark_now_and_then(&mut self) -> Result<(), Error> {
+        let is_due = Instant::now() >= self.mark_after;
+        if is_due && self.keep.look(|owner| owner.ledger().has_unmarked()) {
+            self.mark_after = Instant::now() + MARK_INTERVAL;
+            if self.is_quiet().await? && self.mark_transcript().await? {
+                self.start_due().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_told_a_relay(&self) -> Result<bool, Error> {
+        let told = |record: &&RelayRecord| record.is_connected() && !record.has_tasks();
+        let connections: Vec<ConnectionName> =
+            self.keep.look(|owner| owner.relays().iter().filter(told).map(RelayRecord::connection).collect());
+        for connection in connections {
+            if self.lines.unsent(&connection).await? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Works until the servers have nothing left for us, and have what is for them.
@@ -263,6 +312,9 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             if self.is_drained().await? && self.is_quiet().await? {
+                if self.mark_transcript().await? {
+                    continue;
+                }
                 return Ok(true);
             }
             if Instant::now() >= self.patience {
@@ -280,6 +332,7 @@ impl<'a> Work<'a> {
             if enough(self) {
                 return Ok(true);
             }
+            self.mark_now_and_then().await?;
             if !self.next().await? {
                 return Ok(false);
             }
@@ -291,7 +344,9 @@ impl<'a> Work<'a> {
         loop {
             self.start_due().await?;
             serve(self).await?;
-            self.next_until(None).await?;
+            self.mark_now_and_then().await?;
+            let unmarked = self.keep.look(|owner| owner.ledger().has_unmarked());
+            self.next_until(unmarked.then(|| self.mark_after)).await?;
         }
     }
 
@@ -428,6 +483,11 @@ impl<'a> Work<'a> {
                     let job = Job::Owner(task.clone());
                     self.network.spawn(async move { (job, link_data::write(*write, dialler).await) });
                 }
+                Task::SetQueueKeys(set) => {
+                    let dialler = self.dialler("link_keys");
+                    let job = Job::Owner(task.clone());
+                    self.network.spawn(async move { (job, link_data::set_keys(*set, dialler).await) });
+                }
                 Task::DeleteLink(deletion) => {
                     let dialler = self.dialler("link_delete");
                     let job = Job::Owner(task.clone());
@@ -457,16 +517,18 @@ impl<'a> Work<'a> {
         let found = link_data::read(link, self.dialler("link_read_back")).await;
         let condition = self.keep.change(|owner| owner.read_back(&found));
         self.keep.save().await?;
-        let problem = match condition {
-            None | Some(LinkCondition::Current) => return Ok(()),
-            Some(LinkCondition::Old) => {
-                "returns older data of the group link than it confirmed; the next run writes it again"
+        match condition {
+            None | Some(LinkCondition::Current) => Ok(()),
+            // Another owner wrote it. What that changes is taken now; what it makes necessary, the next run does.
+            Some(LinkCondition::Newer) => {
+                self.tell(|owner, env| owner.finish(&TaskId::ReadGroupLink, found, env)).await
             }
-            Some(LinkCondition::Missing) => "confirmed the group link, and has none: nobody can join",
-            Some(LinkCondition::Foreign) => "returns something for the group link that no owner signed",
-        };
-        self.report.problems.warn(self.ctx, Code::LinkWithheld, format!("{host} {problem}"));
-        Ok(())
+            Some(found) => {
+                let problem = format!("{host} {}", report::condition(found));
+                self.report.problems.warn(self.ctx, Code::LinkWithheld, problem);
+                Ok(())
+            }
+        }
     }
 
     fn dialler(&mut self, step: &str) -> Dialler {
@@ -496,7 +558,7 @@ impl<'a> Work<'a> {
                 };
                 self.talk(&id, &connection, delete).await?
             }
-            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+            Task::ReadLink(_) | Task::SetQueueKeys(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
                 return Err(Error::bug("a task of the network"));
             }
         };

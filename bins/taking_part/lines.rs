@@ -3,7 +3,9 @@
 use cli::{Blob, Document};
 use group::identity::MemberId;
 use group::keys::KeySource;
-use group::membership::{Difference, Event, GoneReason, Heard, Mark, Membership, RelayNumber, Status};
+use group::membership::{
+    Compared, Difference, Event, Finding, GoneReason, Heard, Mark, Membership, RelayName, RelayNumber, Status,
+};
 use group::message_id::MessageId;
 use group::owner::{self, GroupOwner};
 use group::verification::Trust;
@@ -72,6 +74,12 @@ pub struct GroupEvent {
     /// What is wrong with what relays delivered
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<MarkOfRelay>,
+    /// The owner whose transcript mark counts it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked_by: Option<Blob>,
+    /// How many posts are missing that the mark does not name
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<u64>,
     /// Members whose role changed
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleOfMember>,
@@ -108,6 +116,16 @@ pub enum Happened {
     Missing,
     /// A relay delivered what was missing
     Late,
+    /// No relay delivered a post that an owner counted
+    Withheld,
+    /// What relays delivered of a post is something else than an owner counted
+    Altered,
+    /// A post of the member itself did not reach an owner
+    Unmarked,
+    /// The group link held an older transcript mark than one that was seen before, or none
+    MarkReplayed,
+    /// An owner's transcript mark says something else of earlier posts than the one before
+    MarkRewritten,
     /// Somebody names another key for a member than the one that is known, which stays
     OtherKey,
     /// Members have other roles
@@ -167,7 +185,7 @@ pub struct MarkOfRelay {
     pub relay_id: Blob,
     /// `content`, `author`, `signature` or `equivocation`
     pub difference: DifferenceName,
-    /// Whether a signature refutes it, or what the same relay delivered before
+    /// Whether a signature refutes it, or an owner's transcript mark, or what the same relay delivered before
     pub refuted: bool,
 }
 
@@ -272,6 +290,7 @@ impl GroupEvent {
                 marks: marks.iter().map(MarkOfRelay::from).collect(),
                 ..new(Happened::Different)
             },
+            Event::Compared(finding) => GroupEvent::found(finding, at),
             Event::Refused { relay, author, event, why } => GroupEvent {
                 author_id: author.as_ref().map(blob_of_member),
                 event: Some(event.clone()),
@@ -307,6 +326,28 @@ impl GroupEvent {
         })
     }
 
+    /// The line for what an owner's count shows.
+    pub fn found(finding: &Finding, at: i64) -> Self {
+        let Finding { by, author, what } = finding;
+        let (happened, missing, sent_at, relays) = match what {
+            Compared::Withheld { said_at, .. } => (Happened::Withheld, None, Some(*said_at), &[][..]),
+            Compared::WithheldUnnamed { missing } => (Happened::Withheld, Some(*missing), None, &[][..]),
+            Compared::Altered { relays, .. } => (Happened::Altered, None, None, relays.as_slice()),
+            Compared::Unmarked { .. } => (Happened::Unmarked, None, None, &[][..]),
+            Compared::Replayed => (Happened::MarkReplayed, None, None, &[][..]),
+            Compared::Rewritten => (Happened::MarkRewritten, None, None, &[][..]),
+        };
+        GroupEvent {
+            message_id: finding.message().map(blob_of_message),
+            author_id: author.as_ref().map(blob_of_member),
+            marked_by: Some(blob_of_member(by)),
+            marks: relays.iter().map(MarkOfRelay::refuted_by_owner).collect(),
+            missing,
+            sent_at,
+            ..GroupEvent::new(happened, at)
+        }
+    }
+
     /// Whether somebody said something, and not only something happened to the group.
     pub fn is_message(&self) -> bool {
         self.happened == Happened::Said && self.event.as_deref().is_some_and(|event| event.starts_with(MESSAGE))
@@ -333,6 +374,8 @@ impl GroupEvent {
             deleted_before: false,
             blocked: false,
             marks: Vec::new(),
+            marked_by: None,
+            missing: None,
             roles: Vec::new(),
             status: None,
             detail: None,
@@ -400,6 +443,12 @@ impl From<KeySource> for KeyFrom {
             KeySource::Roster => KeyFrom::Roster,
             KeySource::Asserted => KeyFrom::Asserted,
         }
+    }
+}
+
+impl MarkOfRelay {
+    fn refuted_by_owner(RelayName(relay): &RelayName) -> Self {
+        MarkOfRelay { relay_id: blob_of_member(relay), difference: DifferenceName::Content, refuted: true }
     }
 }
 

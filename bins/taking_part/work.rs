@@ -77,6 +77,10 @@ pub struct Work<'a> {
     patience: Instant,
     report: Report,
     said: u64,
+    /// What owners' counts show is told at the end, all together.
+    auditing: bool,
+    /// The group link could not be read.
+    link_problem: Option<String>,
     desk: Desk,
     tidying: Option<Tidying>,
 }
@@ -119,6 +123,8 @@ impl<'a> Work<'a> {
             patience: Instant::now() + timeout.duration(),
             report: Report::default(),
             said: 0,
+            auditing: false,
+            link_problem: None,
             desk: Desk::default(),
             tidying: None,
         };
@@ -206,9 +212,12 @@ impl<'a> Work<'a> {
             if matches!(event, Event::Status { .. } | Event::Heard(_)) {
                 self.be_patient();
             }
+            if let Event::LinkUnusable { reason } = event {
+                self.link_problem = Some(reason.clone());
+            }
             self.keep.look(|member| self.report.tell(self.ctx, member, event));
             let line = self.keep.look(|member| GroupEvent::of(event, member, at));
-            if let Some(line) = line.filter(|_| self.reading == Reading::Prints) {
+            if let Some(line) = line.filter(|_| self.prints(event)) {
                 lines.push(serde_json::to_string(&line).or_error(Code::Bug)?);
             }
         }
@@ -216,7 +225,16 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let lines = self.messages.write(changes, lines).await?;
-        self.print(lines).await
+        if self.reading == Reading::Prints { self.print(lines).await } else { Ok(()) }
+    }
+
+    /// Whether something is printed, by this run or by the next one that prints. What owners' counts show is found by
+    /// whichever run has the time.
+    fn prints(&self, event: &Event) -> bool {
+        match event {
+            Event::Compared(_) => !self.auditing,
+            _ => self.reading == Reading::Prints,
+        }
     }
 
     async fn print(&mut self, lines: Vec<Line>) -> Result<(), Error> {
@@ -304,6 +322,40 @@ impl<'a> Work<'a> {
                 return Ok(End::TimedOut);
             }
         }
+    }
+
+    /// Reads the group link and everything that relays delivered, and waits for posts that owners counted and that are not
+    /// here. What is wrong then, [`Membership::findings`] says.
+    pub async fn audit(&mut self, patience: Duration) -> Result<(), Error> {
+        self.auditing = true;
+        self.listen().await?;
+        while !(self.start_due_and_drain().await? && self.network.is_empty() && self.is_sent().await?) {
+            if Instant::now() >= self.patience {
+                let message = format!("not every server has answered within {} s", self.timeout.timeout);
+                return Err(Error::new(Code::TimedOut, message).hint("try again, or give a longer --timeout"));
+            }
+            self.next(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+        if let Some(reason) = &self.link_problem {
+            return Err(Error::new(Code::NotYet, format!("the group link cannot be read now: {reason}")));
+        }
+        let end = Instant::now() + patience;
+        loop {
+            self.start_due().await?;
+            let messages = self.messages.clone();
+            let now = self.now();
+            let events = self.keep.change(|member| member.audit(&messages, now)).map_err(member_error)?;
+            self.told(events).await?;
+            if self.keep.look(Membership::outstanding) == 0 || Instant::now() > end + LINGER {
+                return self.keep.save().await;
+            }
+            self.next(Some(Instant::now() + LOOK_AGAIN)).await?;
+        }
+    }
+
+    async fn start_due_and_drain(&mut self) -> Result<bool, Error> {
+        self.start_due().await?;
+        self.is_drained().await
     }
 
     /// Works for ever, or until `enough` says so.
@@ -398,8 +450,9 @@ impl<'a> Work<'a> {
         if let Some(tidying) = &mut self.tidying {
             tidying.tidy(&self.messages, crate::now(self.ctx)).await?;
         }
+        let messages = self.messages.clone();
         let now = self.now();
-        let events = self.keep.change(|member| member.elapsed(now));
+        let events = self.keep.change(|member| member.elapsed(&messages, now)).map_err(member_error)?;
         self.told(events).await?;
         loop {
             let now = self.now();
@@ -562,8 +615,7 @@ impl<'a> Work<'a> {
         match received {
             Ok(received) => self.take(received).await?,
             Err(MemberError::UnknownConnection(_)) => {}
-            Err(MemberError::Records(error)) => return Err(Error::new(Code::StoreFailed, error)),
-            Err(error) => return Err(Error::bug(error)),
+            Err(error) => return Err(member_error(error)),
         }
         let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
             // It was acknowledged before, if there is nothing to acknowledge.
@@ -580,6 +632,13 @@ impl<'a> Work<'a> {
     /// Ends in good order.
     pub async fn close(self) {
         self.lines.agent.close().await;
+    }
+}
+
+fn member_error(error: MemberError) -> Error {
+    match error {
+        MemberError::Records(error) => Error::new(Code::StoreFailed, error),
+        error => Error::bug(error),
     }
 }
 

@@ -38,7 +38,8 @@ use crypto::{BoxKey, Nonce, SeededRandom, aead};
 use group::body::{Batch, ConnectionInfo};
 use group::content_digest::ContentDigest;
 use group::document::{
-    GroupDocument, GroupState, GroupStatusDocument, MemberDocument, MemberStatusDocument, OwnerDocument,
+    GroupDocument, GroupState, GroupStatusDocument, HandoverDocument, MemberDocument, MemberStatusDocument,
+    OwnerCandidateDocument, OwnerDocument,
 };
 use group::element::{AuthoredMessage, Element, Forward, ForwardContent, ForwardSender, ShortName};
 use group::identity::{GroupId, MemberId, OwnerIdentity};
@@ -49,6 +50,8 @@ use group::message::Message;
 use group::owner::{ConnectionName, Event as OwnerEvent, GroupOwner};
 use group::roster::Roster;
 use group::roster_blob::RosterBlob;
+use group::step::owner_add::Handover;
+use group::step::owner_request::OwnerCandidate;
 use group::user_data::{Contents, GroupLinkContents, RelayLinkContents};
 use group::verification::Recipient;
 use smp::address::{Host, ServerAddress, ServerWithPassword};
@@ -446,7 +449,11 @@ pub fn document(data: &[u8]) -> bool {
             }
             Err(_) => false,
         });
-    owner | group | member
+    let candidate = serde_json::from_slice::<OwnerCandidateDocument>(data);
+    let candidate = candidate.is_ok_and(|candidate| OwnerCandidate::try_from(candidate).is_ok());
+    let handover = serde_json::from_slice::<HandoverDocument>(data);
+    let handover = handover.is_ok_and(|handover| Handover::try_from(handover).is_ok());
+    owner | group | member | candidate | handover
 }
 
 /// Keys that start a ratchet.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::connections::World;
 use crate::members::{joined, print, said};
+use crate::owners::appoint;
 use crate::relays::run;
 
 /// The member's name in the group.
@@ -74,4 +75,27 @@ async fn what_an_owner_meets_while_it_does_something_else_waits_for_the_next_tha
     assert_eq!(said(&heard), ["1", "2", "3"]);
     let again = print(&world, "grp-recv --state group.json --timeout 60", "").await;
     assert_eq!(said(&again), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_one_owner_posts_the_other_hears_through_relays_that_only_one_of_them_invited() {
+    let mut world = World::new("127.0.0.103").await;
+    let _relays = joined(&world).await;
+    appoint(&mut world, "group", "bob").await;
+    let server = world.address();
+    let met = run(&world, &format!("grp-relay-invite --state bob.json --server {server} --timeout 60")).await;
+    let records = met["relay_records"].as_array().unwrap();
+    assert_eq!(records.iter().filter(|record| record["status"] == "active").count(), 2, "{records:?}");
+
+    print(&world, "grp-send --state group.json --sign one --timeout 60", "").await;
+    print(&world, "grp-send --state bob.json --sign two --timeout 60", "").await;
+    for (file, text, expected) in [("group.json", "two", 1), ("bob.json", "one", 1), ("mia.json", "two", 2)] {
+        let mut heard = Vec::new();
+        while confirmed(&heard) < expected {
+            heard.extend(print(&world, &format!("grp-recv --state {file} --timeout 60"), "").await);
+        }
+        let line = heard.iter().find(|line| line["text"] == text).unwrap();
+        assert_eq!((&line["signature"], &line["key_from"]), (&"verified".into(), &"group_link".into()), "{file}");
+        assert_eq!(said(&heard).iter().filter(|said| ["one", "two"].contains(*said)).count(), expected, "{file}");
+    }
 }

@@ -10,6 +10,7 @@
 
 use codec::{Decode, Malformed};
 use crypto::BoxKey;
+use crypto::sign::Ed25519PublicKey;
 use smp::address::ServerAddress;
 use smp::command::LinkData;
 use smp::id::SenderId;
@@ -111,6 +112,7 @@ pub struct VerifiedLinkData<L: ReadableLink> {
     link: L,
     fixed: FixedData,
     user: L::UserData,
+    signer: Ed25519PublicKey,
 }
 
 /// What must hold before link data may be used, in the order of checking.
@@ -223,7 +225,7 @@ impl<L: ReadableLink> UnverifiedLinkData<L> {
                 require(self.decrypted.fixed.signed_by(&self.fixed.root_key), LinkFault::FixedSignature)
             }
             LinkCheck::OwnerChain => Ok(check_chain(&self.fixed.root_key, self.user.owners())?),
-            LinkCheck::UserSignature => require(self.user_signed(), LinkFault::UserSignature),
+            LinkCheck::UserSignature => require(self.signer().is_some(), LinkFault::UserSignature),
             LinkCheck::Address => require(self.address_matches(), LinkFault::Address),
         }
     }
@@ -231,14 +233,16 @@ impl<L: ReadableLink> UnverifiedLinkData<L> {
     /// Makes all checks and, if they pass, turns the data into what may be used.
     pub fn verify(self) -> Result<VerifiedLinkData<L>, LinkFault> {
         LinkCheck::ALL.into_iter().try_for_each(|check| self.check(check))?;
+        let signer = self.signer().ok_or(LinkFault::UserSignature)?;
         let UnverifiedLinkData { link, mut fixed, user, .. } = self;
         fixed.link = at_server(fixed.link, link.server());
-        Ok(VerifiedLinkData { link, fixed, user })
+        Ok(VerifiedLinkData { link, fixed, user, signer })
     }
 
-    fn user_signed(&self) -> bool {
+    /// The first key of those that may sign the user data that did.
+    fn signer(&self) -> Option<Ed25519PublicKey> {
         let owners = self.user.owners().iter().map(|owner| owner.key());
-        std::iter::once(self.fixed.root_key).chain(owners).any(|key| self.decrypted.user.signed_by(&key))
+        std::iter::once(self.fixed.root_key).chain(owners).find(|key| self.decrypted.user.signed_by(key))
     }
 
     fn address_matches(&self) -> bool {
@@ -269,6 +273,11 @@ impl<L: ReadableLink> VerifiedLinkData<L> {
     /// What may be replaced.
     pub fn user(&self) -> &L::UserData {
         &self.user
+    }
+
+    /// Who signed what may be replaced: the root key, or the key of an owner.
+    pub fn signer(&self) -> Ed25519PublicKey {
+        self.signer
     }
 }
 

@@ -53,6 +53,8 @@ codes! {
     LinkReplayed        Done        "link_replayed"         "the server of a link returns what it said before";
     NothingToDraw       Done        "nothing_to_draw"       "records hold no step of those that were to be shown";
     NotServed           Done        "not_served"            "other runs on a file have to wait until this one ends";
+    LinkConflict        Done        "link_conflict"         "two owners changed the same at once";
+    Dismissed           Done        "dismissed"             "another owner has removed this one";
 
     // The answer is no.
     CheckFailed         No          "check_failed"          "a check that was asked for did not hold";
@@ -61,6 +63,7 @@ codes! {
     GroupIdMismatch     No          "group_id_mismatch"     "data belongs to another group";
     Refused             No          "refused"               "the other side said no, as the protocol allows";
     NotFound            No          "not_found"             "the server holds nothing under this link";
+    TranscriptDiffers   No          "transcript_differs"    "relays did not deliver what owners counted";
 
     // The command line.
     Usage               Usage       "usage"                 "an argument is unknown, missing or has a bad value";

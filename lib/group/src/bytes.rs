@@ -10,10 +10,12 @@ use serde::{Deserialize as _, Deserializer, Serializer, de};
 use smp::id::{CorrId, RecipientId};
 use zeroize::Zeroizing;
 
+use crate::content_digest::ContentDigest;
 use crate::identity::{
     GroupId, MemberId, MemberKey, MemberPublicKey, OwnerKey, OwnerPublicKey, RelayPublicKey, RootKey, RootPublicKey,
 };
 use crate::message_id::MessageId;
+use crate::transcript::Chain;
 
 /// A value that stands in JSON as its raw bytes.
 pub(crate) trait Raw: Sized {
@@ -42,6 +44,8 @@ raw! {
     MemberId: |id| id.as_bytes().to_vec(), |bytes| MemberId::from_bytes(bytes);
     [u8; 64]: |bytes| bytes.to_vec(), |bytes| bytes.try_into().ok();
     MessageId: |id| id.as_bytes().to_vec(), |bytes| MessageId::from_bytes(bytes);
+    ContentDigest: |digest| digest.as_bytes().to_vec(), |bytes| ContentDigest::from_bytes(bytes);
+    Chain: |chain| chain.0.to_vec(), |bytes| bytes.try_into().ok().map(Chain);
     CorrId: |id| id.as_bytes().to_vec(), |bytes| CorrId::new(bytes);
     RecipientId: |id| id.as_bytes().to_vec(), |bytes| RecipientId::new(bytes);
     Ed25519PrivateKey: |key| key.seed().expose().to_vec(), |bytes| bytes.try_into().ok().map(Self::from_seed);

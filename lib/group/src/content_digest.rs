@@ -36,6 +36,11 @@ impl ContentDigest {
         ContentDigest(hash::sha256(canonical(content).to_string().as_bytes()))
     }
 
+    /// A digest that was kept or published.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(ContentDigest)
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -6,6 +6,7 @@
 //!
 //! A document is outside data like any other: turning it back into typed values checks that its parts belong together.
 
+mod appointment;
 mod connections;
 mod group;
 mod group_status;
@@ -14,14 +15,16 @@ mod member_status;
 mod owner;
 mod relay_record;
 mod status_table;
+mod transcript;
 mod verified_link;
 
+pub use appointment::{GroupOfDocument, HandoverDocument, OwnerCandidateDocument, OwnerRequestDocument};
 pub use connections::ConnectionRecords;
 pub use group::{
-    ClosingDocument, GroupDocument, GroupState, GroupStatus, LinkDataDocument, QueueDocument, RelayDocument,
-    ServerPassword,
+    ClosingDocument, GroupDocument, GroupState, GroupStatus, KnownUserDataDocument, LinkDataDocument,
+    ListedOwnerDocument, QueueDocument, QueueKeyDocument, RelayDocument, ServerPassword,
 };
-pub use group_status::{GroupStatusDocument, RelayStatusDocument};
+pub use group_status::{GroupStatusDocument, OwnerStatusDocument, RelayStatusDocument};
 pub use member::{
     AwaitedDocument, LinkWatchDocument, MemberDocument, MemberKeysDocument, MemberRelayDocument, UnsentDocument,
 };
@@ -31,6 +34,7 @@ pub use relay_record::{
     AwaitedByOwnerDocument, DiscardedDocument, HandshakeDocument, HeadcountDocument, OwedDocument, PartingDocument,
     PersonaDocument, ReasonCode, RelayIdDocument, RelayRecordDocument,
 };
+pub use transcript::{LedgerDocument, MarkDocument, TallyDocument};
 pub use verified_link::{
     LinkOfDocument, LinkReportDocument, VerifiedLinkDocument, VerifiedOwnerDocument, VerifiedRelayDocument,
 };

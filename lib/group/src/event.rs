@@ -25,6 +25,7 @@ use crate::message::{Message, MessageError};
 use crate::message_id::MessageId;
 use crate::profile::GroupProfile;
 use crate::roster::RosterVersion;
+use crate::transcript::Transcript;
 use crate::wire_name::wire_names;
 
 /// Whether an event must be signed in groups with relays.
@@ -525,6 +526,15 @@ pub struct MemberRemoval {
 pub struct GroupInfo {
     /// What the group says about itself.
     pub group_profile: GroupProfile,
+    /// How much was said, by the count of the owner who says it.
+    #[serde(default, skip_serializing_if = "Transcript::is_empty")]
+    pub transcript: Transcript,
+}
+
+impl From<GroupProfile> for GroupInfo {
+    fn from(group_profile: GroupProfile) -> Self {
+        GroupInfo { group_profile, transcript: Transcript::default() }
+    }
 }
 
 /// Parameters of `x.grp.prefs`.

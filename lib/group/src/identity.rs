@@ -183,6 +183,51 @@ impl fmt::Debug for MemberId {
     }
 }
 
+/// What an owner holds of a group's keys: the first one the root key as well, unless it keeps that elsewhere.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    root: RootPublicKey,
+    root_key: Option<RootKey>,
+    /// Signs what the owner does in the group, and the group link if there is no root key.
+    pub owner_key: OwnerKey,
+    /// The owner's name in the group.
+    pub owner_id: MemberId,
+}
+
+impl From<OwnerIdentity> for Ownership {
+    fn from(owner: OwnerIdentity) -> Self {
+        let OwnerIdentity { root_key, owner_key, owner_id } = owner;
+        Ownership { root: root_key.public(), root_key: Some(root_key), owner_key, owner_id }
+    }
+}
+
+impl Ownership {
+    /// What an owner holds whom another owner let in.
+    pub fn further(root: RootPublicKey, owner_key: OwnerKey, owner_id: MemberId) -> Self {
+        Ownership { root, root_key: None, owner_key, owner_id }
+    }
+
+    /// The group's name.
+    pub fn group_id(&self) -> GroupId {
+        GroupId::of_root_key(&self.root)
+    }
+
+    /// Says who the first owner is.
+    pub fn root(&self) -> RootPublicKey {
+        self.root
+    }
+
+    /// The root key, with the owner who has it.
+    pub fn root_key(&self) -> Option<&RootKey> {
+        self.root_key.as_ref()
+    }
+
+    /// Signs the group link.
+    pub(crate) fn link_signer(&self) -> &Ed25519PrivateKey {
+        self.root_key.as_ref().map_or(&self.owner_key.0, |root_key| &root_key.0)
+    }
+}
+
 /// All secrets of the one who creates a group.
 #[derive(Debug, Clone)]
 pub struct OwnerIdentity {

@@ -9,6 +9,8 @@
 //! | [`identity`] | the keys and IDs that a group begins with |
 //! | [`profile`] | what a group says about itself |
 //! | [`user_data`] | the payloads of group links and relay links |
+//! | [`owner_list`] | the owners of a group, in the order in which they let each other in |
+//! | [`revision`], [`link_merge`] | several owners who write one group link: what came after what, and what becomes of both |
 //! | [`binding`] | how a relay link says which group it serves |
 //! | [`check`] | named checks with their results, for reports |
 //! | [`body`] | bodies of agent messages, and what is said while a connection is made |
@@ -24,6 +26,7 @@
 //! | [`verification`] | whether a message is believed, and how much |
 //! | [`content_digest`] | whether copies of a message say the same |
 //! | [`roster`], [`roster_blob`], [`roster_transfer`] | members with rights, their list on the wire, the list on its way |
+//! | [`transcript`] | what owners publish of how much was said, so that members find what relays withhold |
 //! | [`security_code`] | the number that two members compare |
 //! | [`relay`] | a relay: invited by owners it serves groups, or refuses to |
 //! | [`extension`] | what we do beyond the protocol |
@@ -52,15 +55,19 @@ mod json;
 pub mod keys;
 pub mod limits;
 mod link_history;
+pub mod link_merge;
+mod link_state;
 pub mod member;
 pub mod membership;
 pub mod message;
 pub mod message_id;
 pub mod owner;
+pub mod owner_list;
 pub mod preferences;
 pub mod profile;
 pub mod relay;
 mod retry;
+pub mod revision;
 pub mod roster;
 pub mod roster_blob;
 pub mod roster_transfer;
@@ -68,6 +75,7 @@ pub mod security_code;
 pub mod signature;
 pub mod step;
 mod text;
+pub mod transcript;
 pub mod user_data;
 pub mod verification;
 pub mod version;

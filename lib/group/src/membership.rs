@@ -67,9 +67,11 @@ mod records;
 mod relay;
 mod status;
 mod task;
+mod transcript;
 mod view;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::link_read::RetrievedLinkData;
 use agent::time::{Env, Time};
@@ -88,6 +90,7 @@ pub use self::records::{Change, RecordKey, Records};
 pub use self::relay::{ContentLine, RelayNumber, RelayRecord};
 pub use self::status::{EndReason, GoneReason, Status};
 pub use self::task::{Line, Outcome, Task, TaskId};
+pub use self::transcript::{Compared, Finding, MarkStatus, RelayName};
 pub use self::view::KnownGroup;
 
 pub(crate) use self::answer::read_answer;
@@ -97,6 +100,7 @@ pub(crate) use self::hear::Overheard;
 use self::link::LinkWatch;
 pub(crate) use self::order::{Given, give};
 pub(crate) use self::relay::{KnownRelay, admit as admit_relay};
+pub(crate) use self::transcript::MarkWatch;
 pub(crate) use self::view::{Demand, Me, Source, View, moment, seconds};
 use crate::body::ConnectionInfo;
 use crate::document::ConnectionRecords;
@@ -153,7 +157,7 @@ impl Membership {
             relays: Vec::new(),
             next_relay: 1,
             next_unsent: 1,
-            link: LinkWatch::new(read, env.now),
+            link: LinkWatch::new(read, group.revision().as_ref(), env.now),
             ended: None,
             retries: BTreeMap::new(),
             goes_on: false,
@@ -170,6 +174,11 @@ impl Membership {
         self.view.opened = now;
         self.link.look_now(now);
         self.retries.clear();
+    }
+
+    /// For so long posts that owners counted may be on their way, in this run; otherwise it is [`PATIENCE`].
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.view.patience = patience;
     }
 
     /// This run takes messages until it is stopped. Only then are second connections opened: relays wait for them, and
@@ -236,6 +245,21 @@ impl Membership {
     /// How well a relay delivers.
     pub fn health(&self, relay: &MemberId) -> Option<&Health> {
         self.view.sources.get(relay).map(|source| &source.health)
+    }
+
+    /// What is wrong with what all relays together delivered, by owners' counts.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.view.marks.findings()
+    }
+
+    /// How many posts that owners counted are still waited for.
+    pub fn outstanding(&self) -> usize {
+        self.view.marks.outstanding()
+    }
+
+    /// The newest mark of each owner.
+    pub fn marks(&self) -> Vec<MarkStatus> {
+        self.view.marks.statuses()
     }
 
     /// How many messages some relay, or this one, has not delivered yet.

@@ -32,13 +32,14 @@
 //! | while it is asked | the same connection, the same member ID: a second request cannot make a second group |
 //! | before its answer | nothing is lost: the answer waits in the connection |
 //! | after its answer | the relay link is kept, and read again |
-//! | while the link is written | it is written again with the newest contents |
+//! | while the link is written | it is written again with the newest contents; with several owners, after another look |
 //! | the relay never answers | [`ask_again`](GroupOwner::ask_again), or [`cancel`](GroupOwner::cancel) |
 
 pub mod address;
 mod administer;
 mod admission;
 mod adopt;
+mod appoint;
 pub mod challenge;
 mod due;
 mod end;
@@ -54,10 +55,12 @@ mod publish;
 mod read_back;
 mod receive;
 pub mod record;
+mod sharing;
 mod speak;
 mod stage;
 pub mod status;
 pub mod task;
+mod transcript;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,11 +82,12 @@ pub use self::receive::Received;
 pub use self::record::{ConnectionName, RelayRecord};
 pub use self::speak::Announced;
 pub use self::status::{ActiveStage, EndReason, InactiveReason, RejectedReason, Status, StatusChange};
-pub use self::task::{DeleteLink, Outcome, Task, TaskId, WriteLink};
+pub use self::task::{DeleteLink, Outcome, SetQueueKeys, Task, TaskId, WriteLink};
 
 use self::headcount::Headcount;
 use self::outgoing::{Say, owe};
 use self::publish::Writing;
+use self::sharing::Sharing;
 use self::stage::{New, Stage};
 use self::view::view_of;
 use crate::body::ConnectionInfo;
@@ -118,6 +122,7 @@ pub struct GroupOwner {
     /// The version of the link data with a profile that relays were not told of.
     untold_profile: Option<u64>,
     writing: Option<Writing>,
+    sharing: Sharing,
     /// The owner has ended the group.
     closing: Option<Closing>,
     retries: BTreeMap<TaskId, Retry>,
@@ -139,6 +144,7 @@ impl From<GroupLink> for GroupOwner {
             relays: Vec::new(),
             untold_profile: None,
             writing: None,
+            sharing: Sharing::default(),
             closing: None,
             retries: BTreeMap::new(),
             unusable: BTreeSet::new(),

@@ -13,7 +13,9 @@ use crate::bytes::padded_option;
 use crate::extension::Extensions;
 use crate::identity::GroupId;
 use crate::profile::GroupProfile;
+use crate::revision::{RevisionMark, lenient};
 use crate::roster::RosterVersion;
+use crate::transcript::Transcript;
 
 const COMPRESSED: u8 = b'X';
 const MAX_PLAIN: usize = 10_240;
@@ -29,6 +31,12 @@ pub struct GroupLinkContents {
     /// What changes without an edit of the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_group_data: Option<PublicGroupData>,
+    /// Which writes of which owners are in here.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionMark>,
+    /// How much was said, by the count of each owner.
+    #[serde(default, skip_serializing_if = "Transcript::is_empty")]
+    pub transcript: Transcript,
     /// What other programs put there.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -1,11 +1,12 @@
 //! The group document: a group with its link, from the moment the link is prepared.
 
+use agent::link_data::UserData as _;
 use agent::link_read::RetrievedLinkData;
 use agent::prepared_link::{OwnFixedData, PreparedContactLink};
 use agent::short_link::ContactShortLink;
 use codec::Encode;
 use crypto::dh::{X25519PrivateKey, X25519PublicKey};
-use crypto::sign::Ed25519PrivateKey;
+use crypto::sign::{Ed25519PrivateKey, Ed25519PublicKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,13 +19,16 @@ use super::{
     RelayRecordDocument, require,
 };
 use crate::bytes::{Base64Url, text_form, unpadded, unpadded_option};
-use crate::identity::{GroupId, OwnerIdentity};
+use crate::identity::{GroupId, MemberId, OwnerPublicKey, Ownership};
 use crate::owner::{Closing, GroupOwner, Kept};
+use crate::owner_list::{ListedOwner, OwnerList};
 use crate::profile::GroupProfile;
+use crate::revision::{Revision, RevisionMark};
 use crate::roster::Roster;
 use crate::step::link_create::{
     CreatedQueue, GroupContents, GroupLink, OwnGroup, PreparedGroupLink, QueueAccess, QueueKeys, WrittenData,
 };
+use crate::transcript::{Ledger, Transcript};
 use crate::user_data::{Contents as _, GroupLinkContents};
 
 /// A group and its link, as its owner keeps them
@@ -46,6 +50,14 @@ pub struct GroupDocument {
     pub member_count: u64,
     /// The relays that serve the group
     pub relays: Vec<RelayDocument>,
+    /// How much was said, by the count of each owner, as the link says
+    #[serde(default, skip_serializing_if = "Transcript::is_empty")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub transcript: Transcript,
+    /// What this owner counted, for the next mark
+    #[serde(default, skip_serializing_if = "is_untouched")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub ledger: Ledger,
     /// Every relay that was invited, and how far it is
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relay_records: Vec<RelayRecordDocument>,
@@ -65,8 +77,11 @@ pub struct GroupDocument {
     /// Secret: what the connections with relays need to go on
     #[serde(default, skip_serializing_if = "ConnectionRecords::is_empty")]
     pub connections: ConnectionRecords,
-    /// The owner and all keys of the group
+    /// This owner, and the keys of the group that it has
     pub owner: OwnerDocument,
+    /// All owners as the link lists them, if there are several
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<ListedOwnerDocument>,
     /// The queue behind the link
     pub queue: QueueDocument,
     /// What the server has or is to have
@@ -111,6 +126,32 @@ pub struct RelayDocument {
     pub link: ContactShortLink,
 }
 
+/// An owner in the link
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListedOwnerDocument {
+    /// The owner's name in the group
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub owner_id: MemberId,
+    /// Ed25519; checks what the owner signs
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub owner_public_key: OwnerPublicKey,
+    /// Ed25519; gives commands for the queue behind the link
+    #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Base64Url>")]
+    pub queue_public_key: Option<Ed25519PublicKey>,
+}
+
+/// A key that the server of the link takes commands from
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QueueKeyDocument {
+    /// Ed25519
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub public_key: Ed25519PublicKey,
+}
+
 /// The queue behind a group link, and the owner's keys for it
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueueDocument {
@@ -145,6 +186,9 @@ pub struct QueueDocument {
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Base64Url>")]
     pub server_public_key: Option<X25519PublicKey>,
+    /// The keys of all owners that the server takes commands from, if this owner set or found several
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owner_keys: Vec<QueueKeyDocument>,
 }
 
 /// A server's password in a document. It is never printed for debugging.
@@ -171,7 +215,7 @@ impl std::fmt::Debug for ServerPassword {
 /// Both records of the link, encrypted as the server keeps them
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LinkDataDocument {
-    /// Counts from 1; every update adds one
+    /// Counts from 1; every update by any owner has a higher one
     pub version: u64,
     /// Never changes
     #[serde(with = "unpadded")]
@@ -187,6 +231,22 @@ pub struct LinkDataDocument {
     /// The version with a profile that relays are still to be told of
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold_profile: Option<u64>,
+    /// What stood in the link that other owners may have made theirs from, if there are several
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownUserDataDocument>,
+}
+
+/// Former user data of the link, encrypted as the server kept it
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KnownUserDataDocument {
+    /// The record
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub user: Vec<u8>,
+}
+
+fn is_untouched(ledger: &Ledger) -> bool {
+    *ledger == Ledger::default()
 }
 
 fn is_empty(roster: &Roster) -> bool {
@@ -232,18 +292,22 @@ impl From<&GroupLink> for GroupDocument {
 
 impl From<&GroupOwner> for GroupDocument {
     fn from(owner: &GroupOwner) -> Self {
-        let Kept { confirmed, untold_profile, persona, roster, relays, awaited, headcount, connections, closing } =
-            Kept::from(owner);
+        let kept = Kept::from(owner);
+        let Kept { persona, roster, relays, awaited, headcount, connections, closing, .. } = kept;
         let document = GroupDocument::from(owner.link());
-        let link_data = LinkDataDocument { confirmed, untold_profile, ..document.link_data };
-        let document = GroupDocument { persona, roster, awaited, headcount, connections, link_data, ..document };
+        let known = kept.known.into_iter().map(|user| KnownUserDataDocument { user }).collect();
+        let (confirmed, untold_profile) = (kept.confirmed, kept.untold_profile);
+        let link_data = LinkDataDocument { confirmed, untold_profile, known, ..document.link_data };
+        let owner_keys = kept.queue_keys.into_iter().map(|public_key| QueueKeyDocument { public_key }).collect();
+        let queue = QueueDocument { owner_keys, ..document.queue };
+        let document = GroupDocument { persona, roster, awaited, headcount, connections, queue, link_data, ..document };
         let status = if closing.is_some() { GroupStatus::Ended } else { document.status };
         GroupDocument { status, relay_records: relays, closing: closing.map(ClosingDocument::from), ..document }
     }
 }
 
 fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
-    let GroupContents { profile, member_count, relays } = group.contents.clone();
+    let GroupContents { profile, member_count, relays, transcript } = group.contents.clone();
     GroupDocument {
         status: if queue.is_some() { GroupStatus::Created } else { GroupStatus::Prepared },
         link: group.short_link.clone(),
@@ -251,6 +315,8 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         profile,
         member_count,
         relays: relays.into_iter().map(|link| RelayDocument { link }).collect(),
+        transcript,
+        ledger: group.ledger.clone(),
         relay_records: Vec::new(),
         persona: None,
         roster: Roster::default(),
@@ -258,6 +324,7 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
         headcount: None,
         connections: ConnectionRecords::default(),
         owner: OwnerDocument::from(&group.owner),
+        owners: listed_owners(&group.owners),
         queue: queue_document(group, queue.and_then(|queue| queue.access.as_ref())),
         link_data: LinkDataDocument {
             version: group.written.version,
@@ -265,11 +332,22 @@ fn document(group: &OwnGroup, queue: Option<&CreatedQueue>) -> GroupDocument {
             user: group.written.data.user.clone(),
             confirmed: None,
             untold_profile: None,
+            known: Vec::new(),
         },
         prepared_at: group.prepared_at,
         created_at: queue.map(|queue| queue.created_at),
         closing: None,
     }
+}
+
+/// One owner alone is in the document anyway.
+fn listed_owners(owners: &OwnerList) -> Vec<ListedOwnerDocument> {
+    let listed = |owner: &ListedOwner| ListedOwnerDocument {
+        owner_id: owner.id().clone(),
+        owner_public_key: owner.key(),
+        queue_public_key: owner.queue_key(),
+    };
+    if owners.len() > 1 { owners.iter().map(listed).collect() } else { Vec::new() }
 }
 
 fn queue_document(group: &OwnGroup, access: Option<&QueueAccess>) -> QueueDocument {
@@ -282,6 +360,7 @@ fn queue_document(group: &OwnGroup, access: Option<&QueueAccess>) -> QueueDocume
         delivery_private_key: group.keys.dh_key.clone(),
         recipient_id: access.map(|access| access.recipient_id.clone()),
         server_public_key: access.map(|access| access.server_dh_key),
+        owner_keys: Vec::new(),
     }
 }
 
@@ -311,6 +390,8 @@ impl TryFrom<GroupDocument> for GroupState {
             awaited: document.awaited.clone(),
             headcount: document.headcount.clone(),
             connections: document.connections.clone(),
+            known: document.link_data.known.iter().map(|known| known.user.clone()).collect(),
+            queue_keys: document.queue.owner_keys.iter().map(|key| key.public_key).collect(),
             closing: document.closing.map(Closing::from),
         };
         let prepared = PreparedGroupLink(own_group(document)?);
@@ -350,11 +431,11 @@ fn created_queue(document: &GroupDocument) -> Result<Option<CreatedQueue>, Incon
 
 fn own_group(document: GroupDocument) -> Result<OwnGroup, Inconsistent> {
     let GroupDocument { link: short_link, profile, member_count, queue, link_data, prepared_at, .. } = document;
-    let owner = OwnerIdentity::try_from(document.owner)?;
+    let owner = Ownership::try_from(document.owner)?;
     require(document.group_id == owner.group_id(), "group_id", "not that of the owner")?;
     let fixed = OwnFixedData::restore(short_link.key.clone(), link_data.fixed.clone())
         .map_err(|error| Inconsistent::new("link_data.fixed", error))?;
-    require(fixed.data().root_key == owner.root_key.public().0, "link_data.fixed", "made with another root key")?;
+    require(fixed.data().root_key == owner.root().0, "link_data.fixed", "made with another root key")?;
     require(fixed.data().entity_id == owner.group_id().to_entity_id(), "link_data.fixed", "made for another group")?;
     let server = own_server(&queue, &fixed)?;
     require(short_link.server == server.address, "link", "at another server than the queue")?;
@@ -366,20 +447,30 @@ fn own_group(document: GroupDocument) -> Result<OwnGroup, Inconsistent> {
     require(bound, "profile.publicGroup", "does not name the link and the group ID")?;
     let keys = QueueKeys { recipient_key: queue.recipient_private_key, dh_key: queue.delivery_private_key };
     let relays = document.relays.into_iter().map(|relay| relay.link).collect();
-    let contents = GroupContents { profile, member_count, relays };
+    let contents = GroupContents { profile, member_count, relays, transcript: document.transcript };
     let data = LinkData { fixed: link_data.fixed, user: link_data.user };
-    check_written(&data, &link, &short_link, &contents)?;
-    let written = WrittenData { version: link_data.version, data };
-    Ok(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at })
+    let (mut owners, mark) = check_written(&data, &link, &short_link, &contents)?;
+    require(
+        document.owners.is_empty() || document.owners == listed_owners(&owners),
+        "owners",
+        "not those in the link",
+    )?;
+    owners.set_queue_key(&owner.owner_id, keys.recipient_key.public());
+    let revision =
+        mark.map_or_else(|| Revision::alone(link_data.version, owner.owner_id.clone()), |mark| mark.revision());
+    require(revision.number() == link_data.version, "link_data.version", "not that of the data")?;
+    let written = WrittenData { version: link_data.version, revision, data };
+    let ledger = document.ledger;
+    Ok(OwnGroup { owner, owners, server, link, short_link, keys, contents, ledger, written, prepared_at })
 }
 
-/// What will be published must be what the document shows.
+/// What will be published must be what the document shows. Says which owners and which revision it names.
 fn check_written(
     data: &LinkData,
     link: &PreparedContactLink,
     short_link: &ContactShortLink,
     contents: &GroupContents,
-) -> Result<(), Inconsistent> {
+) -> Result<(OwnerList, Option<RevisionMark>), Inconsistent> {
     const FIELD: &str = "link_data.user";
     let retrieved = RetrievedLinkData { sender_id: link.sender_id().clone(), data: data.clone() };
     let read = retrieved.read(short_link).map_err(|error| Inconsistent::new(FIELD, error))?;
@@ -388,8 +479,10 @@ fn check_written(
     let encoded = |relays: &[ContactShortLink]| relays.iter().map(Encode::to_bytes).collect::<Vec<_>>();
     let same = written.group_profile == contents.profile
         && written.public_group_data.map(|data| data.public_member_count) == Some(contents.member_count)
-        && encoded(read.user().relays()) == encoded(&contents.relays);
-    require(same, FIELD, "says something else than profile, member_count and relays")
+        && encoded(read.user().relays()) == encoded(&contents.relays)
+        && written.transcript == contents.transcript;
+    require(same, FIELD, "says something else than profile, member_count, relays and transcript")?;
+    Ok((OwnerList::read(read.user().owners(), written.revision.as_ref()), written.revision))
 }
 
 fn own_server(queue: &QueueDocument, fixed: &OwnFixedData) -> Result<ServerWithPassword, Inconsistent> {

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smp::address::ServerAddress;
 
-use super::{GroupState, GroupStatus, ReasonCode};
+use super::{GroupState, GroupStatus, LedgerDocument, ReasonCode};
 use crate::binding::GroupBinding;
 use crate::bytes::{Base64Url, text_form, unpadded};
-use crate::identity::{GroupId, MemberId};
+use crate::identity::{GroupId, MemberId, OwnerPublicKey};
 use crate::owner::{ActiveStage, GroupOwner, RelayRecord, Status};
+use crate::owner_list::ListedOwner;
 use crate::roster::RosterVersion;
 use crate::step::link_create::OwnGroup;
 
@@ -36,6 +37,9 @@ pub struct GroupStatusDocument {
     pub link_version: u64,
     /// Whether the server is known to have that version
     pub link_written: bool,
+    /// All owners in the order in which they were let in, if there are several
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<OwnerStatusDocument>,
     /// How many relays the link lists
     pub listed: usize,
     /// The version of the roster
@@ -49,8 +53,26 @@ pub struct GroupStatusDocument {
     #[serde(default, with = "crate::bytes::text_form_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub receives_at: Option<ServerAddress>,
+    /// What is counted of what is said, once something was
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<LedgerDocument>,
     /// Every relay that was invited, in that order
     pub relays: Vec<RelayStatusDocument>,
+}
+
+/// An owner of the group
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OwnerStatusDocument {
+    /// The owner's name in the group
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub owner_id: MemberId,
+    /// Ed25519; checks what the owner signs
+    #[serde(with = "unpadded")]
+    #[schemars(with = "Base64Url")]
+    pub owner_public_key: OwnerPublicKey,
+    /// Whether it is the one who asks
+    pub is_self: bool,
 }
 
 /// How a relay stands
@@ -128,10 +150,12 @@ fn of_group(group: &OwnGroup, status: GroupStatus) -> GroupStatusDocument {
         member_count: contents.member_count,
         link_version: group.written().version,
         link_written: false,
+        owners: of_owners(group),
         listed: contents.relays.len(),
         roster_version: None,
         known_to_relays_as: None,
         receives_at: None,
+        transcript: LedgerDocument::of(group.ledger()),
         relays: Vec::new(),
     }
 }
@@ -146,6 +170,15 @@ fn of_owner(owner: &GroupOwner) -> GroupStatusDocument {
         relays: owner.relays().iter().map(|record| of_relay(owner, record)).collect(),
         ..of_group(owner.link().group(), status)
     }
+}
+
+fn of_owners(group: &OwnGroup) -> Vec<OwnerStatusDocument> {
+    let status = |owner: &ListedOwner| OwnerStatusDocument {
+        owner_id: owner.id().clone(),
+        owner_public_key: owner.key(),
+        is_self: *owner.id() == group.ownership().owner_id,
+    };
+    if group.owners().len() > 1 { group.owners().iter().map(status).collect() } else { Vec::new() }
 }
 
 fn of_relay(owner: &GroupOwner, record: &RelayRecord) -> RelayStatusDocument {

@@ -11,7 +11,7 @@ use crate::binding::GroupBinding;
 use crate::bytes::{Base64Url, text_form, text_form_option, unpadded, unpadded_option};
 use crate::identity::{GroupId, MemberId, MemberKey, MemberPublicKey, RelayPublicKey};
 use crate::member::Role;
-use crate::membership::{ContentLine, EndReason, GoneReason, Health, Status};
+use crate::membership::{ContentLine, EndReason, GoneReason, Health, MarkWatch, Status};
 use crate::message_id::MessageId;
 use crate::profile::{GroupProfile, GroupType};
 use crate::roster::Roster;
@@ -58,6 +58,10 @@ pub struct MemberDocument {
     /// Messages that some relays have not delivered yet
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub awaited: Vec<AwaitedDocument>,
+    /// What owners counted of what was said, and what of it did not come
+    #[serde(default, skip_serializing_if = "is_unseen")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(crate) transcript: MarkWatch,
     /// What was seen behind the group link
     pub link_watch: LinkWatchDocument,
     /// The number of the next relay
@@ -202,6 +206,10 @@ impl MemberDocument {
     /// The fields that only the member may see.
     pub const SECRETS: &'static [&'static str] =
         &["member.member_private_key", "persona.server_password", "connections"];
+}
+
+fn is_unseen(marks: &MarkWatch) -> bool {
+    *marks == MarkWatch::default()
 }
 
 fn is_empty(roster: &Roster) -> bool {

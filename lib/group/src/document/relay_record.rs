@@ -233,7 +233,7 @@ pub struct OwedDocument {
     /// The command, if it is one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The bytes of a message to the group
+    /// The bytes of a message to the group, or of a transcript mark
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Base64Url>")]
     pub body: Option<Vec<u8>>,

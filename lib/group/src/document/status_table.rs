@@ -3,8 +3,8 @@
 use codec::table::aligned;
 use codec::time::UtcTime;
 
-use super::GroupStatus;
-use super::group_status::{GroupStatusDocument, RelayStatusDocument};
+use super::group_status::{GroupStatusDocument, OwnerStatusDocument, RelayStatusDocument};
+use super::{GroupStatus, LedgerDocument};
 use crate::owner::ActiveStage;
 use crate::text::shown;
 
@@ -41,8 +41,18 @@ impl GroupStatusDocument {
                 self.link_version, self.member_count, self.listed
             ),
         ];
+        if !self.owners.is_empty() {
+            let name = |owner: &OwnerStatusDocument| {
+                format!("{}{}", owner.owner_id, if owner.is_self { " (this one)" } else { "" })
+            };
+            lines.push(format!("owners    {}", self.owners.iter().map(name).collect::<Vec<_>>().join(", ")));
+        }
         if let (Some(name), Some(server)) = (&self.known_to_relays_as, &self.receives_at) {
             lines.push(format!("owner     known to relays as {}; receives at {server}", shown(name)));
+        }
+        if let Some(transcript) = &self.transcript {
+            let LedgerDocument { strength, counted, marked } = transcript;
+            lines.push(format!("posts     transcript: {strength}; counted: {counted}, marked: {marked}"));
         }
         lines
     }

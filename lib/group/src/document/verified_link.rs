@@ -4,6 +4,7 @@ use agent::short_link::ContactShortLink;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MarkDocument;
 use crate::binding::GroupBinding;
 use crate::bytes::{Base64Url, text_form, unpadded};
 use crate::check::Check;
@@ -36,6 +37,9 @@ pub struct VerifiedLinkDocument {
     /// Members and owners, not relays, if the link says how many
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member_count: Option<u64>,
+    /// How much was said, by the count of each owner
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transcript: Vec<MarkDocument>,
     /// Every relay link that the group link lists
     pub relay_links: Vec<String>,
     /// The relays whose own link was retrieved and passed
@@ -117,6 +121,7 @@ impl VerifiedLinkDocument {
             owners: owners.collect(),
             profile: verified.profile().clone(),
             member_count: verified.member_count(),
+            transcript: verified.transcript().marks().iter().map(MarkDocument::from).collect(),
             relay_links: verified.relay_links().iter().map(ContactShortLink::to_string).collect(),
             relays: verified.relays().iter().map(VerifiedRelayDocument::from).collect(),
             checks,

@@ -39,6 +39,9 @@ pub struct MessageRecord {
     /// The relays that were connected when it came first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     expected: Vec<Name>,
+    /// A copy came that was not accepted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    refused: bool,
     /// What became of it later.
     #[serde(default, skip_serializing_if = "Item::is_untouched")]
     pub(super) item: Item,
@@ -266,6 +269,44 @@ impl MessageRecord {
     /// What became of the message.
     pub fn item(&self) -> &Item {
         &self.item
+    }
+
+    /// Whether a copy came that was not accepted.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether something of this name came, even if nothing is left of it.
+    pub(super) fn came_once(&self) -> bool {
+        self.refused || self.forgotten
+    }
+
+    /// A copy came that is not accepted. It does not stand in the way of another one, but the post was not withheld.
+    pub(super) fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether no more copies are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.others.len() >= MAX_OTHERS
+    }
+
+    /// Whether what a copy says is what counts.
+    pub(super) fn counts(&self, message: &AcceptedMessage) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.digest == ContentDigest::of(message).as_bytes())
+    }
+
+    /// When a post was said that all these relays delivered alike: by the earliest time that one of them tells. Nothing if
+    /// one of them did not deliver it, or somebody delivered anything else.
+    pub(super) fn told_alike_by<'a>(&self, mut relays: impl Iterator<Item = &'a MemberId>) -> Option<i64> {
+        let kept = self.kept.as_ref().filter(|_| self.others.is_empty() && !self.refused)?;
+        let all = relays.all(|relay| kept.is_by(relay));
+        kept.deliveries.iter().map(|delivered| delivered.sent_at).min().filter(|_| all)
+    }
+
+    /// Whether a copy is attributed to somebody; to the group, if to nobody.
+    pub(super) fn is_attributed_to(&self, author: Option<&MemberId>) -> bool {
+        self.kept.iter().chain(&self.others).any(|copy| copy.author() == author)
     }
 
     /// Whether a relay was to deliver it.

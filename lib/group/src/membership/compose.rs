@@ -23,12 +23,12 @@ use super::records::{Change, Page, RecordKey, Records};
 use super::relay::{RelayNumber, RelayRecord, Unsent};
 use super::view::{View, seconds};
 use super::{MAX_UNSENT, MemberError, Membership};
-use crate::body::single;
+use crate::body::{Batch, single};
 use crate::content::{
     Content, FileDescription, FileDescriptionPart, FileInvitation, MAX_DESCRIPTION_PART, Mention, Mentions,
     MessageDeletion, MessageReaction, MessageRef, MessageUpdate, NewMessage, Quote, Reaction, Scope,
 };
-use crate::element::AuthoredMessage;
+use crate::element::{AuthoredMessage, Element};
 use crate::event::Event as ChatEvent;
 use crate::identity::MemberId;
 use crate::keys::{Asserted, Author};
@@ -38,6 +38,8 @@ use crate::message_id::MessageId;
 use crate::preferences::Feature;
 use crate::profile::GroupType;
 use crate::signature::Signer;
+use crate::transcript::is_post;
+use crate::verification::AcceptedMessage;
 
 /// How many parts the description of a file may have.
 const MAX_DESCRIPTION_PARTS: usize = 16;
@@ -183,6 +185,9 @@ impl Membership {
         for message in &composed {
             self.send_to(&relays, message);
         }
+        let said = composed.iter().filter_map(|composed| self.view.as_others_hear(&composed.body));
+        let posts: Vec<MessageId> = said.filter_map(|said| is_post(said.message()).cloned()).collect();
+        posts.into_iter().for_each(|post| self.view.marks.said(post, seconds(env.now)));
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Spoken { messages, relays, reveals_owner, changes })
     }
@@ -316,6 +321,17 @@ impl View {
             self.remember(id, authored, page, env.now);
         }
         Ok(composed)
+    }
+
+    /// What members are told of a message of ours: who says something as the group only if it is signed.
+    pub(crate) fn as_others_hear(&self, body: &[u8]) -> Option<AcceptedMessage> {
+        let Some(Ok(Element::Message(authored))) = Batch::parse(body).ok()?.into_iter().next() else { return None };
+        let anonymous = authored.message().event.is_as_group() && matches!(authored, AuthoredMessage::Unsigned(_));
+        let heard = match anonymous {
+            true => authored.accept_from_channel(),
+            false => authored.verify(&self.myself(), &self.recipient()),
+        };
+        heard.ok()
     }
 
     pub(super) fn signer(&self) -> Signer<'_> {

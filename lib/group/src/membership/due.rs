@@ -26,7 +26,8 @@ impl Membership {
         let retry = |task: TaskId| self.retries.get(&task).map(|retry| retry.at);
         let link = retry(TaskId::ReadGroupLink).max(Some(self.link.next)).filter(|_| self.ended.is_none());
         let missing = self.view.awaited.next_due(self.view.opened);
-        self.wanted().filter_map(retry).chain(link).chain(missing).min()
+        let marks = self.view.marks.next_due(self.view.opened, self.view.patience);
+        self.wanted().filter_map(retry).chain(link).chain(missing).chain(marks).min()
     }
 
     /// The network is back: whatever waits is due now.

@@ -3,6 +3,7 @@
 use super::comparison::Mark;
 use super::relay::RelayNumber;
 use super::status::{EndReason, GoneReason, Status};
+use super::transcript::Finding;
 use crate::event::Event as ChatEvent;
 use crate::identity::MemberId;
 use crate::member::Role;
@@ -78,6 +79,8 @@ pub enum Event {
         /// Which relay.
         relay: MemberId,
     },
+    /// An owner counted something else than all relays together delivered.
+    Compared(Finding),
     /// A relay has delivered what was missing.
     Late {
         /// Which message.

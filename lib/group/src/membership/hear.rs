@@ -4,12 +4,13 @@
 //! element ── is it for its author to say? ── verified? ── compared with other copies ── done, and told
 //! ```
 //!
-//! Nothing is remembered of what is refused: a forged copy must not stand in the way of the true one.
+//! Nothing is remembered of what is refused, except that a post of this name was: a forged copy must not stand in the way
+//! of the true one.
 
 use agent::time::Time;
 use codec::VersionRange;
 
-use super::comparison::{Arrival, Comparison, Delivered, Mark};
+use super::comparison::{Arrival, Comparison, Delivered, Mark, MessageRecord};
 use super::error::RecordError;
 use super::event::{Event, Heard};
 use super::health::Health;
@@ -27,9 +28,11 @@ use crate::event::{Event as ChatEvent, Signing};
 use crate::identity::MemberId;
 use crate::keys::Asserted;
 use crate::member::MemberInfo;
+use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::roster_transfer::{RosterTransfer, TransferProgress};
 use crate::text::shown;
+use crate::transcript::{Post, is_post};
 use crate::verification::{AcceptedMessage, Attribution, Refusal};
 
 /// How many things are told of one body: it may hold hundreds.
@@ -42,6 +45,8 @@ pub(crate) struct Overheard {
     pub(crate) events: Vec<Event>,
     /// What is to be done about it.
     pub(crate) demands: Vec<Demand>,
+    /// Posts that every relay has delivered now.
+    pub(crate) posts: Vec<Post>,
     /// Records to be written.
     pub(crate) changes: Vec<Change>,
     /// What the relay's program speaks: every message that it writes itself says that.
@@ -57,12 +62,14 @@ pub(super) struct Step<'a> {
     pub(super) page: &'a mut Page,
     pub(super) events: Vec<Event>,
     pub(super) demands: Vec<Demand>,
+    /// Posts that every relay has delivered now.
+    pub(super) posts: Vec<Post>,
     complaints: usize,
 }
 
 impl<'a> Step<'a> {
     pub(super) fn new(relay: &'a MemberId, now: Time, page: &'a mut Page) -> Self {
-        Step { relay, now, page, events: Vec::new(), demands: Vec::new(), complaints: 0 }
+        Step { relay, now, page, events: Vec::new(), demands: Vec::new(), posts: Vec::new(), complaints: 0 }
     }
 
     pub(super) fn drop_what_came(&mut self, reason: &str) {
@@ -74,6 +81,12 @@ impl<'a> Step<'a> {
         if self.complaints <= MAX_COMPLAINTS {
             self.events.push(event);
         }
+    }
+
+    /// A post came in a copy that is not accepted.
+    fn note_refusal(&mut self, message: &Message) {
+        let record = is_post(message).and_then(|id| self.page.message_mut(id));
+        record.into_iter().for_each(MessageRecord::refuse);
     }
 
     pub(super) fn other_key(&mut self, member: &MemberId) {
@@ -156,9 +169,9 @@ impl View {
             Ok(batch) => self.hear(batch, &mut step),
             Err(error) => self.malformed(&error.to_string(), &mut step),
         }
-        let Step { events, demands, .. } = step;
+        let Step { events, demands, posts, .. } = step;
         let present = page.present();
-        Ok(Overheard { events, demands, changes: page.into_changes(), versions, present })
+        Ok(Overheard { events, demands, posts, changes: page.into_changes(), versions, present })
     }
 
     fn hear(&mut self, batch: Batch, step: &mut Step<'_>) {
@@ -270,12 +283,13 @@ impl View {
     fn by_member(&mut self, id: &MemberId, name: &str, message: AuthoredMessage, sent_at: i64, step: &mut Step<'_>) {
         let Some(record) = step.page.member(id) else { return };
         if record.standing() == Standing::Removed {
+            step.note_refusal(message.message());
             return self.refuse("it is attributed to somebody who was removed", step);
         }
         if matches!(message.message().event, ChatEvent::Member(_)) {
             return self.joined(id, &message, step);
         }
-        let event = message.message().event.name().to_owned();
+        let said = message.message().clone();
         match message.verify(&self.author(id, record), &self.recipient()) {
             Ok(message) => {
                 if let Some(record) = step.page.member_mut(id).filter(|_| *message.event() != ChatEvent::GroupLeave) {
@@ -283,7 +297,10 @@ impl View {
                 }
                 self.accepted(&message, sent_at, step);
             }
-            Err(refusal) => self.refused(Some(id.clone()), &event, refusal, step),
+            Err(refusal) => {
+                step.note_refusal(&said);
+                self.refused(Some(id.clone()), said.event.name(), refusal, step);
+            }
         }
     }
 
@@ -302,6 +319,7 @@ impl View {
     /// Something that is authentic, as far as can be known. Whether it counts, other copies of it decide.
     fn accepted(&mut self, message: &AcceptedMessage, sent_at: i64, step: &mut Step<'_>) {
         if let Err(Objection(reason)) = self.permit(message, sent_at, step.page) {
+            step.note_refusal(message.message());
             return self.refuse(&reason, step);
         }
         let Some(id) = copy_key(message) else {
@@ -338,8 +356,16 @@ impl View {
         let expected = if owed { self.expected(sent_at, step.relay) } else { Vec::new() };
         let arrival = Arrival { message, delivered, expected: expected.clone() };
         let Some(record) = step.page.message_mut(id) else { return Comparison::Repeated };
+        let is_new_author = !record.is_attributed_to(author_of(message));
+        let sources = || self.sources.iter().filter(|(_, source)| source.since.is_some()).map(|(id, _)| id);
+        let was_alike = record.told_alike_by(sources()).is_some();
         let comparison = record.take(&arrival);
+        let alike = record.told_alike_by(sources()).filter(|_| !was_alike);
+        let post = alike.and_then(|said_at| Post::of(message, said_at.min(seconds(step.now))));
+        step.posts.extend(post);
         let was_expected = record.expects(step.relay);
+        let counts = record.counts(message);
+        self.post_came(message, counts, is_new_author, step);
         let health = self.health_mut(step.relay);
         match &comparison {
             Comparison::Repeated => count(&mut health.repeated),
@@ -432,6 +458,13 @@ impl View {
             deleted_before: is_post && item.is_some_and(|item| item.deleted().is_some()),
         };
         step.events.push(Event::Heard(heard.into()));
+    }
+}
+
+fn author_of(message: &AcceptedMessage) -> Option<&MemberId> {
+    match message.attribution() {
+        Attribution::Member(id, _) => Some(id),
+        Attribution::Channel => None,
     }
 }
 

@@ -48,6 +48,7 @@ impl From<&Membership> for MemberDocument {
             relays: relays.iter().map(|record| relay_document(record, membership)).collect(),
             roster: view.roster.clone(),
             awaited: view.awaited.0.iter().map(|waiting| awaited_document(waiting, membership)).collect(),
+            transcript: view.marks.clone(),
             link_watch: LinkWatchDocument { next_at: seconds(link.next), seen: link.seen.to_bytes() },
             next_relay: *next_relay,
             next_to_send: *next_unsent,
@@ -149,6 +150,7 @@ impl TryFrom<MemberDocument> for Membership {
             relays.push(record);
         }
         view.awaited = awaited(document.awaited, &relays);
+        view.marks = document.transcript;
         let seen = LinkHistory::from_bytes(&document.link_watch.seen);
         let seen = seen.ok_or(Inconsistent::new("link_watch.seen", "not a list of SHA-256 digests"))?;
         Ok(Membership {

@@ -12,7 +12,9 @@ use super::relay::{RelayNumber, RelayRecord, Stage};
 use super::status::GoneReason;
 use super::view::KnownGroup;
 use super::{MemberError, Membership};
+use crate::identity::MemberId;
 use crate::link_history::{Freshness, LinkHistory};
+use crate::revision::Revision;
 use crate::step::link_verify::verify_group_link;
 use crate::text::shown;
 
@@ -34,9 +36,9 @@ pub(super) struct LinkWatch {
 }
 
 impl LinkWatch {
-    pub(super) fn new(read: &RetrievedLinkData, now: Time) -> Self {
+    pub(super) fn new(read: &RetrievedLinkData, revision: Option<&Revision>, now: Time) -> Self {
         let mut seen = LinkHistory::default();
-        seen.believed(read);
+        seen.believed(read, revision);
         LinkWatch::kept(now.after(INTERVAL), seen)
     }
 
@@ -87,9 +89,6 @@ impl Membership {
     /// The server returned this for the group link.
     pub(super) fn group_link_read(&mut self, data: RetrievedLinkData, env: &mut Env<'_>, events: &mut Vec<Event>) {
         self.link.later(self.is_usable(), env);
-        if self.link.seen.freshness(&data) == Freshness::Replayed {
-            return events.push(Event::LinkReplayed);
-        }
         let verified = match verify_group_link(self.view.group.link.clone(), data.clone()) {
             Ok(verified) => verified,
             Err(failed) => {
@@ -102,11 +101,17 @@ impl Membership {
             let reason = "it is another group's".to_owned();
             return events.push(Event::LinkUnusable { reason });
         }
-        self.link.seen.believed(&data);
+        let revision = verified.revision();
+        if self.link.seen.freshness(&data, revision.as_ref()) == Freshness::Replayed {
+            return events.push(Event::LinkReplayed);
+        }
+        self.link.seen.believed(&data, revision.as_ref());
         if !verified.profile().says_the_same(&self.view.group.profile) {
             events.push(Event::Profile(verified.profile().clone().into()));
         }
         self.view.set_group(KnownGroup::from(&verified));
+        let is_owner = |id: &MemberId| verified.owners().iter().any(|owner| owner.id == *id);
+        events.extend(self.view.marks.in_link(verified.transcript(), is_owner));
         self.reconcile(verified.relay_links(), events);
     }
 

@@ -33,7 +33,15 @@ impl View {
             ChatEvent::MessageNew(_) => settle(message, step),
             ChatEvent::MessageUpdate(_) | ChatEvent::MessageDelete(_) => touch(message, step),
             ChatEvent::MessageReact(reaction) => reacted(reaction, by.as_ref(), step),
-            ChatEvent::GroupInfo(info) if info.group_profile.says_the_same(&self.group.profile) => Ok(()),
+            ChatEvent::GroupInfo(info) if info.group_profile.says_the_same(&self.group.profile) => {
+                let owner = by.as_ref().filter(|_| message.is_word_of_owner() && self.compares_marks());
+                owner.into_iter().for_each(|by| self.marks.in_message(&info.transcript, by, &mut step.events));
+                // Whoever repeats the profile to say how much was said has nothing else to say.
+                if !info.transcript.is_empty() {
+                    return;
+                }
+                Ok(())
+            }
             ChatEvent::GroupInfo(_) | ChatEvent::GroupPreferences(_) | ChatEvent::GroupRelayNew(_) => {
                 step.demands.push(Demand::ReadGroupLink);
                 Ok(())

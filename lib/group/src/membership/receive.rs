@@ -135,10 +135,21 @@ impl Membership {
         Ok(())
     }
 
-    /// Time has passed. Call it when [`Membership::next_due`] says so.
-    pub fn elapsed(&mut self, now: Time) -> Vec<Event> {
+    /// Time has passed. Call it when [`Membership::next_due`] says so, and before waiting for anything else. If records
+    /// cannot be read, nothing has changed.
+    pub fn elapsed(&mut self, records: &dyn Records, now: Time) -> Result<Vec<Event>, MemberError> {
         let mut events = Vec::new();
+        let opened = self.view.opened;
+        self.view.compare_marks(records, opened, now, &mut events)?;
         self.view.elapsed(now, &mut events);
-        events
+        Ok(events)
+    }
+
+    /// The same for runs that know that nothing waits at the servers: posts that owners counted are missing when they were
+    /// waited for long enough since they are known, and not since the run began.
+    pub fn audit(&mut self, records: &dyn Records, now: Time) -> Result<Vec<Event>, MemberError> {
+        let mut events = Vec::new();
+        self.view.compare_marks(records, Time::default(), now, &mut events)?;
+        Ok(events)
     }
 }

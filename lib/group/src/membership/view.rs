@@ -1,14 +1,16 @@
 //! What a member or an owner knows of its group, whoever told it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::short_link::ContactShortLink;
 use agent::time::Time;
 
 use super::event::Event;
-use super::health::{Awaited, Health, Waiting};
+use super::health::{Awaited, Health, PATIENCE, Waiting};
 use super::people::MemberRecord;
 use super::status::{EndReason, GoneReason};
+use super::transcript::MarkWatch;
 use crate::event::RosterRequest;
 use crate::identity::{GroupId, MemberId, MemberKey, RelayPublicKey};
 use crate::keys::{Author, LinkKeys};
@@ -81,6 +83,10 @@ pub(crate) struct View {
     relays: BTreeMap<MemberId, RelayPublicKey>,
     pub(crate) sources: BTreeMap<MemberId, Source>,
     pub(crate) awaited: Awaited,
+    /// What owners counted, compared with what came.
+    pub(super) marks: MarkWatch,
+    /// For so long something may be on its way.
+    pub(super) patience: Duration,
     /// When this run began to listen.
     pub(crate) opened: Time,
 }
@@ -112,6 +118,8 @@ impl View {
             relays: BTreeMap::new(),
             sources: BTreeMap::new(),
             awaited: Awaited::default(),
+            marks: MarkWatch::default(),
+            patience: PATIENCE,
             opened,
         };
         view.learn_links();

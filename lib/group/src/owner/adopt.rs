@@ -130,12 +130,8 @@ impl GroupOwner {
     /// With a single owner there are none: what it lists is its own.
     pub fn to_adopt(&self) -> Vec<&ContactShortLink> {
         let known = |link: &ContactShortLink| self.relays.iter().any(|record| record.has_link(link));
-        let listed = self.link.group().contents().relays.iter().filter(|_| self.has_other_owners());
+        let listed = self.link.group().contents().relays.iter().filter(|_| self.is_shared() && self.closing.is_none());
         listed.filter(|link| !known(link) && !self.unusable.contains(&link.to_string())).collect()
-    }
-
-    fn has_other_owners(&self) -> bool {
-        self.view.group.owners.len() > 1
     }
 
     /// Whether there are relays of other owners, and nothing is decided yet about how they are to see this one.

@@ -4,7 +4,6 @@ use agent::time::Time;
 
 use super::admission::Answer;
 use super::outgoing::Owed;
-use super::publish::Writing;
 use super::record::RelayRecord;
 use super::stage::{Accepted, Handshake, Invited, New, Parting, Stage};
 use super::task::{Task, TaskId, WriteLink};
@@ -22,7 +21,12 @@ impl GroupOwner {
 
     /// Whether there is something to do, now or at another try.
     pub fn has_tasks(&self) -> bool {
-        !self.wanted().is_empty()
+        self.wanted().iter().any(|task| !self.can_do_without(task))
+    }
+
+    /// A look at the link that failed, when there is nothing to write: the next run looks too.
+    fn can_do_without(&self, task: &TaskId) -> bool {
+        *task == TaskId::ReadGroupLink && self.is_written() && self.retries.contains_key(task)
     }
 
     /// When something is due that is not due now.
@@ -43,9 +47,7 @@ impl GroupOwner {
             tasks.push(TaskId::DeleteLink);
         }
         tasks.extend(self.adoptions());
-        if !self.is_written() && self.closing.is_none() && self.link.queue().access.is_some() {
-            tasks.push(TaskId::WriteLink);
-        }
+        tasks.extend(self.link_task());
         tasks
     }
 
@@ -56,6 +58,8 @@ impl GroupOwner {
         }
         match id {
             TaskId::WriteLink => self.write_link(),
+            TaskId::ReadGroupLink => Ok(Task::ReadLink(self.link.group().short_link().clone())),
+            TaskId::SetQueueKeys => self.set_queue_keys(),
             TaskId::DeleteLink => self.delete_link(),
             TaskId::Delete(connection) => {
                 let mut discarded = self.relays.iter().flat_map(|record| &record.discarded);
@@ -109,16 +113,15 @@ impl GroupOwner {
         let recipient_id = self.link.queue().access.as_ref().map(|access| access.recipient_id.clone());
         let (link_id, data) = self.link.link_data();
         let group = self.link.group();
-        let version = group.written().version;
         let write = WriteLink {
-            version,
+            version: group.written().version,
             server: group.server().address.clone(),
             recipient_id: recipient_id.ok_or(OwnerError::NotWritable)?,
             key: group.recipient_key(),
             link_id,
             data,
         };
-        self.writing = Some(Writing { version, listed: self.listed() });
+        self.begin_writing();
         Ok(Task::WriteLink(Box::new(write)))
     }
 }

@@ -37,6 +37,21 @@ pub enum OwnerError {
     /// The document was made by a run that did not create the link.
     #[error("only the document of the run that created the link can change it")]
     NotWritable,
+    /// Whoever wants to be an owner wants to be one of another group.
+    #[error("the request is for another group")]
+    OtherGroup,
+    /// An owner has that name or that key already.
+    #[error("owner {0} has this name or this key already, and another key for the queue or for itself")]
+    OwnerKnown(MemberId),
+    /// No link holds more beside a profile.
+    #[error("no group has more than {0} owners")]
+    TooManyOwners(usize),
+    /// Only those before it in the list, and the holder of the root key.
+    #[error("owner {0} did not come after this one: only those before it, or who holds the root key, can remove it")]
+    MayNotDismiss(MemberId),
+    /// Another owner removed this one.
+    #[error("this owner was removed from the group")]
+    NotAnOwner,
     /// Nobody would serve the group.
     #[error("it is the last relay: without it nobody reaches the members")]
     LastRelay,

@@ -1,8 +1,10 @@
 //! What an owner is told: about its relays, and by its members.
 
+use super::read_back::LinkCondition;
 use super::status::{ActiveStage, Status};
 use crate::event::RelayCapabilities;
 use crate::identity::MemberId;
+use crate::link_merge::Overridden;
 use crate::membership;
 use crate::message_id::MessageId;
 
@@ -75,6 +77,12 @@ pub enum Event {
         /// The version.
         version: u64,
     },
+    /// The server of the group link returns something else than it confirmed.
+    LinkWithheld(LinkCondition),
+    /// Two owners changed the same at once, and what one of them said gave way.
+    LinkConflict(Overridden),
+    /// Another owner has taken this one out of the group.
+    Dismissed,
     /// The link data cannot be written, or not now.
     LinkNotWritten {
         /// Why.

@@ -64,9 +64,12 @@ impl GroupOwner {
                 self.connection_lost(relay, &reason, env, events);
             }
             (TaskId::Delete(connection), Outcome::Done | Outcome::Refused(_)) => self.deleted(connection),
+            (TaskId::ReadGroupLink, Outcome::Retrieved(data)) => self.group_link_read(&data, env, events),
+            (TaskId::ReadGroupLink, Outcome::Refused(_)) => self.group_link_missing(events),
+            (TaskId::SetQueueKeys, Outcome::Done) => self.queue_keys_set(),
             (TaskId::WriteLink, Outcome::Written(version)) => self.written(version, env, events)?,
             (TaskId::DeleteLink, Outcome::Done) => self.link_deleted(events),
-            (TaskId::WriteLink | TaskId::DeleteLink, Outcome::Refused(reason)) => {
+            (TaskId::WriteLink | TaskId::SetQueueKeys | TaskId::DeleteLink, Outcome::Refused(reason)) => {
                 self.unreachable(id, &reason, env.now, events);
             }
             _ => return Err(OwnerError::Task),
@@ -75,12 +78,12 @@ impl GroupOwner {
     }
 
     fn unreachable(&mut self, id: &TaskId, reason: &str, now: Time, events: &mut Vec<Event>) {
-        let retry = Retry::after(self.retries.get(id).copied(), now);
-        self.retries.insert(id.clone(), retry);
+        self.later(id, now);
         match id {
-            TaskId::WriteLink => events.push(Event::LinkNotWritten { reason: shown(reason) }),
+            TaskId::WriteLink | TaskId::SetQueueKeys => self.link_not_written(reason, events),
+            TaskId::ReadGroupLink if !self.is_written() => self.link_not_written(reason, events),
             TaskId::DeleteLink => events.push(Event::LinkNotDeleted { reason: shown(reason) }),
-            TaskId::Delete(_) | TaskId::ReadListed(_) => {}
+            TaskId::Delete(_) | TaskId::ReadListed(_) | TaskId::ReadGroupLink => {}
             TaskId::ReadAddress(relay)
             | TaskId::Invite(relay)
             | TaskId::Join(relay)
@@ -92,6 +95,18 @@ impl GroupOwner {
                 }
             }
         }
+    }
+
+    pub(super) fn later(&mut self, id: &TaskId, now: Time) {
+        let retry = Retry::after(self.retries.get(id).copied(), now);
+        self.retries.insert(id.clone(), retry);
+    }
+
+    /// Whether the server has it all the same, the next look tells.
+    fn link_not_written(&mut self, reason: &str, events: &mut Vec<Event>) {
+        self.writing = None;
+        self.sharing.look_again();
+        events.push(Event::LinkNotWritten { reason: shown(reason) });
     }
 
     fn address_read(&mut self, relay: &MemberId, data: &RetrievedLinkData, env: &mut Env<'_>, events: &mut Vec<Event>) {
@@ -201,6 +216,7 @@ impl GroupOwner {
             stage if stage.parting() == Some(Parting::Say) && record.owed.is_empty() => record.part(),
             _ => {}
         }
+        self.counts(&sent);
     }
 
     fn deleted(&mut self, connection: &ConnectionName) {

@@ -4,6 +4,7 @@
 
 use agent::connection::Delivery;
 use agent::short_link::ContactKind;
+use crypto::sign::Ed25519PublicKey;
 use smp::address::ServerWithPassword;
 use smp::command::BasicAuth;
 
@@ -15,6 +16,7 @@ use super::history::MAX_PAST_POSTS;
 use super::outgoing::{Owed, Say};
 use super::persona::Persona;
 use super::record::{ConnectionName, RelayRecord};
+use super::sharing::Sharing;
 use super::stage::{Accepted, Acknowledged, Active, Ended, Handshake, Invited, New, Parting, Stage};
 use super::status::{InactiveReason, RejectedReason, Status};
 use super::{GroupOwner, MAX_RELAYS};
@@ -49,12 +51,18 @@ pub(crate) struct Kept {
     pub(crate) awaited: Vec<AwaitedByOwnerDocument>,
     pub(crate) headcount: Option<HeadcountDocument>,
     pub(crate) connections: ConnectionRecords,
+    /// User data of the link that other owners may have made theirs from.
+    pub(crate) known: Vec<Vec<u8>>,
+    pub(crate) queue_keys: Vec<Ed25519PublicKey>,
     pub(crate) closing: Option<Closing>,
 }
 
 impl From<&GroupOwner> for Kept {
     fn from(owner: &GroupOwner) -> Self {
+        let (known, queue_keys) = owner.sharing.to_keep();
         Kept {
+            known,
+            queue_keys,
             confirmed: (!owner.is_written()).then_some(owner.confirmed),
             untold_profile: owner.untold_profile,
             persona: owner.persona.as_ref().map(PersonaDocument::from),
@@ -102,7 +110,8 @@ impl Kept {
         }
         let (untold_profile, connections, closing) = (self.untold_profile, self.connections, self.closing);
         require(closing.is_none() || live == 0, FIELD, "a relay serves a group that was ended")?;
-        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, closing, ..owner })
+        let sharing = Sharing::restore(owner.link(), self.known, self.queue_keys)?;
+        Ok(GroupOwner { confirmed, persona, relays, untold_profile, connections, closing, sharing, ..owner })
     }
 }
 
@@ -422,6 +431,7 @@ impl From<&Owed> for OwedDocument {
         match &owed.say {
             Say::Roster => of(ROSTER),
             Say::Profile => of(PROFILE),
+            Say::Mark(body) => OwedDocument { body: Some(body.clone()), ..of(PROFILE) },
             Say::NewRelay(relay) => OwedDocument { about: Some(relay.clone()), ..of(NEW_RELAY) },
             Say::Removed(relay) => OwedDocument { about: Some(relay.clone()), ..of(REMOVED) },
             Say::Control(command) => OwedDocument { command: Some(command.name().to_owned()), ..of(CONTROL) },
@@ -438,6 +448,7 @@ impl TryFrom<OwedDocument> for Owed {
         let say = match (document.event.as_str(), document.about, document.command, document.body) {
             (ROSTER, None, None, None) => Say::Roster,
             (PROFILE, None, None, None) => Say::Profile,
+            (PROFILE, None, None, Some(body)) => Say::Mark(body),
             (NEW_RELAY, Some(relay), None, None) => Say::NewRelay(relay),
             (REMOVED, Some(relay), None, None) => Say::Removed(relay),
             (CONTROL, None, Some(command), None) => Say::Control(RelayCommand::from(command)),

@@ -27,6 +27,8 @@ pub(super) enum Say {
     Roster,
     /// The profile as it is when it is sent.
     Profile,
+    /// A transcript mark beside the profile, in the very bytes that all relays get.
+    Mark(Vec<u8>),
     /// There is another relay.
     NewRelay(MemberId),
     /// A relay is removed.
@@ -44,7 +46,10 @@ impl Say {
     fn is_covered_by(&self, later: &Say) -> bool {
         let latest = matches!(
             (self, later),
-            (Say::Roster, Say::Roster) | (Say::Profile, Say::Profile) | (Say::RosterRequest(_), Say::RosterRequest(_))
+            (Say::Roster, Say::Roster)
+                | (Say::Profile, Say::Profile)
+                | (Say::Mark(_), Say::Mark(_))
+                | (Say::RosterRequest(_), Say::RosterRequest(_))
         );
         latest || self == later
     }
@@ -66,11 +71,11 @@ impl GroupOwner {
     pub(super) fn bodies(&self, owed: &Owed) -> Result<Vec<Vec<u8>>, TooLong> {
         let message = |event| vec![self.signed(&owed.id, event)];
         let elements = match &owed.say {
-            Say::Content(body) => return Ok(vec![body.clone()]),
+            Say::Content(body) | Say::Mark(body) => return Ok(vec![body.clone()]),
             Say::Roster => self.roster_elements(&owed.id),
             Say::Profile => {
                 let group_profile = self.link.group().contents().profile.clone();
-                message(Event::GroupInfo(GroupInfo { group_profile }.into()))
+                message(Event::GroupInfo(GroupInfo::from(group_profile).into()))
             }
             Say::NewRelay(id) => {
                 let link = self.relay(id).and_then(|record| record.relay_link().map(str::to_owned));
@@ -96,7 +101,7 @@ impl GroupOwner {
         std::iter::once(header).chain(blob.chunks(id).into_iter().map(Element::Chunk)).collect()
     }
 
-    fn signed(&self, id: &MessageId, event: Event) -> Element {
+    pub(super) fn signed(&self, id: &MessageId, event: Event) -> Element {
         let owner = &self.link.group().owner;
         let key = MemberKey::from(&owner.owner_key);
         let signer = Signer { group: &owner.group_id(), member: &owner.owner_id, key: &key };

@@ -31,9 +31,9 @@ impl GroupOwner {
     ) -> Result<(), OwnerError> {
         self.check_not_over()?;
         let group_before = self.link.clone();
-        let GroupContents { profile: before, relays: listed, .. } = self.link.group().contents().clone();
+        let GroupContents { profile: before, relays: listed, transcript, .. } = self.link.group().contents().clone();
         // Relays that found no room before may find it now; if not, that is no reason to keep the old profile.
-        let contents = GroupContents { profile, member_count, relays: self.links_to_list(&listed) };
+        let contents = GroupContents { profile, member_count, relays: self.links_to_list(&listed), transcript };
         self.update(contents.clone(), env)
             .or_else(|_| self.update(GroupContents { relays: listed, ..contents }, env))?;
         if !self.fits(Say::Profile, MessageId::random(env.random)) {
@@ -47,12 +47,23 @@ impl GroupOwner {
         Ok(())
     }
 
-    pub(super) fn update(&mut self, contents: GroupContents, env: &mut Env<'_>) -> Result<(), OwnerError> {
-        if self.link.queue().access.is_none() {
-            return Err(OwnerError::NotWritable);
+    /// Lists relays that this state has no record of, and lists others no more; what else the link says stays.
+    pub fn relist(
+        &mut self,
+        add: &[ContactShortLink],
+        remove: &[ContactShortLink],
+        env: &mut Env<'_>,
+    ) -> Result<(), OwnerError> {
+        let GroupContents { relays, .. } = self.link.group().contents().clone();
+        let is_in = |list: &[ContactShortLink], link: &_| list.iter().any(|other| other.same_link(link));
+        let stay: Vec<_> = relays.iter().filter(|link| !is_in(remove, link)).cloned().collect();
+        let new = add.iter().filter(|link| !is_in(&stay, link)).cloned();
+        let listed: Vec<_> = stay.iter().cloned().chain(new).collect();
+        if listed == relays {
+            return Ok(());
         }
-        self.set_link(self.link.clone().update(contents, env.random)?);
-        Ok(())
+        let contents = GroupContents { relays: listed, ..self.link.group().contents().clone() };
+        self.update(contents, env)
     }
 
     /// Makes new link data if other relays are to be listed than it lists.
@@ -97,10 +108,17 @@ impl GroupOwner {
         let writing = self.writing.take().filter(|writing| writing.version == version).ok_or(OwnerError::Task)?;
         self.confirmed = self.confirmed.max(version);
         events.push(Event::LinkWritten { version });
+        self.follow_listing(&writing.listed, env, events);
+        self.written_beside_others();
+        Ok(())
+    }
+
+    /// The link that everybody reads lists these relays.
+    pub(super) fn follow_listing(&mut self, listed: &[MemberId], env: &mut Env<'_>, events: &mut Vec<Event>) {
         let mut new = Vec::new();
         let mut gone = Vec::new();
         for record in &mut self.relays {
-            let is_listed = writing.listed.contains(&record.id);
+            let is_listed = listed.contains(&record.id);
             match (record.stage.listed(), &record.stage) {
                 (Some(active), _) if is_listed => {
                     record.enter(active, env.now, events);
@@ -116,7 +134,7 @@ impl GroupOwner {
         }
         new.iter().for_each(|relay| self.announce(relay, env));
         self.tell_profile(env);
-        Ok(())
+        self.tell_mark(env);
     }
 
     /// Tells the relay that it is listed, if it wants to know, and the other relays, if there is somebody to pass it on

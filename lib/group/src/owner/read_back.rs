@@ -1,21 +1,24 @@
 //! Reading the group link as everybody does: whether its server returns what it confirmed.
 //!
-//! Link data says nothing about its age, so others cannot tell when a server returns what stood there before. The owner
-//! wrote it and can. Old data is written once more: a server that lost something, such as one that was restored from a
+//! Those who read a link for the first time cannot tell when a server returns what stood there before. The owner wrote
+//! it and can. Old data is written once more: a server that lost something, such as one that was restored from a
 //! backup, has it then; one that lies is found out again.
 
 use agent::link_read::RetrievedLinkData;
 
 use super::GroupOwner;
 use super::task::Outcome;
+use crate::link_state::{LinkState, Unknown};
 
 /// What the server of the group link returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkCondition {
     /// What it confirmed last.
     Current,
-    /// Something else that an owner signed: what stood there before, unless another owner has written since.
+    /// Something else that an owner signed: what stood there before.
     Old,
+    /// What another owner has written since: [`TaskId::ReadGroupLink`](super::TaskId::ReadGroupLink) takes it.
+    Newer,
     /// Nothing.
     Missing,
     /// Something that no owner signed, or that cannot be read.
@@ -35,7 +38,7 @@ impl GroupOwner {
             Outcome::Done | Outcome::Written(_) | Outcome::Unreachable(_) => return None,
         };
         if condition == LinkCondition::Old && self.link.queue().access.is_some() {
-            self.confirmed = self.link.group().written().version.saturating_sub(1);
+            self.write_again();
         }
         Some(condition)
     }
@@ -44,9 +47,10 @@ impl GroupOwner {
         if found.data == self.link.link_data().1 {
             return LinkCondition::Current;
         }
-        match found.clone().read(self.link.group().short_link()) {
-            Ok(_) => LinkCondition::Old,
-            Err(_) => LinkCondition::Foreign,
+        match LinkState::read(self.link.group().short_link(), found) {
+            Ok(state) if !self.link.group().written().revision.covers(&state.revision) => LinkCondition::Newer,
+            Ok(_) | Err(Unknown::NoRevision) => LinkCondition::Old,
+            Err(Unknown::Foreign) => LinkCondition::Foreign,
         }
     }
 }

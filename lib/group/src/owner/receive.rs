@@ -116,7 +116,7 @@ impl GroupOwner {
             record.drop_what_came("a message before the handshake, or after the end", &mut events);
             return Ok(Received { events, changes: Vec::new() });
         }
-        let Overheard { events: heard, demands, changes, versions, present } =
+        let Overheard { events: heard, demands, posts, changes, versions, present } =
             self.view.overhear(&relay, body, records, env.now)?;
         events.extend(heard.into_iter().map(Event::from));
         let record = self.record_mut(&relay)?;
@@ -128,6 +128,7 @@ impl GroupOwner {
         if !took_rosters {
             self.owe_first_roster(&relay, env);
         }
+        self.count_heard(posts);
         present.into_iter().for_each(|present| self.headcount.heard(present));
         self.settle(env, &mut events);
         self.publish_headcount(env, &mut events);
@@ -142,9 +143,10 @@ impl GroupOwner {
             Demand::Part(relay, _) => self.end(&relay, InactiveReason::Removed, Parting::Done, env, events),
             Demand::RequestRoster(request) => self.request_roster(from, request, env),
             Demand::End(why) => events.push(membership::Event::Ended(why).into()),
-            // Only another owner can be the author of what says so, and whoever writes the link reads it before; and owners
-            // have one connection with each relay.
-            Demand::ReadGroupLink | Demand::Pair => {}
+            // Only another owner can be the author of what says so.
+            Demand::ReadGroupLink => self.sharing.look_again(),
+            // Owners have one connection with each relay.
+            Demand::Pair => {}
         }
     }
 

@@ -5,8 +5,9 @@ use agent::time::Env;
 use super::outgoing::{Say, owe};
 use super::{GroupOwner, OwnerError, RelayRecord};
 use crate::identity::MemberId;
-use crate::membership::{Change, Composed, Composition, MemberError, Records, Speech, Voice, compose_with};
+use crate::membership::{Change, Composed, Composition, MemberError, Records, Speech, Voice, compose_with, seconds};
 use crate::message_id::MessageId;
+use crate::transcript::Post;
 
 /// How many things may wait for one relay.
 const MAX_OWED: usize = 1000;
@@ -30,6 +31,9 @@ impl GroupOwner {
         self.check_not_over()?;
         let relays = self.hearers()?;
         let Composition { messages, composed, changes } = compose_with(&self.view, speech, records, env)?;
+        let heard = composed.iter().filter_map(|composed| self.view.as_others_hear(&composed.body));
+        let posts: Vec<Post> = heard.filter_map(|heard| Post::of(&heard, seconds(env.now))).collect();
+        posts.into_iter().for_each(|post| self.ledger_mut().said(post));
         composed.iter().for_each(|message| self.announce_to_all(message));
         let reveals_owner = speech.signed && speech.voice != Voice::Oneself;
         Ok(Announced { messages, relays, reveals_owner, changes })

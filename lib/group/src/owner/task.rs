@@ -4,7 +4,7 @@ use agent::connection::Delivery;
 use agent::full_link::FullLink;
 use agent::link_read::RetrievedLinkData;
 use agent::short_link::ContactShortLink;
-use crypto::authorize::AuthPrivateKey;
+use crypto::authorize::{AuthPrivateKey, AuthPublicKey};
 use smp::address::{ServerAddress, ServerWithPassword};
 use smp::command::LinkData;
 use smp::id::{LinkId, RecipientId};
@@ -32,6 +32,10 @@ pub enum TaskId {
     Send(MemberId, MessageId),
     /// Delete a connection.
     Delete(ConnectionName),
+    /// Read the data behind the group link, to see what other owners wrote.
+    ReadGroupLink,
+    /// Set the keys of all owners for the queue behind the group link.
+    SetQueueKeys,
     /// Write the data behind the group link.
     WriteLink,
     /// Delete the group link with the queue behind it.
@@ -76,10 +80,25 @@ pub enum Task {
         /// What becomes of messages that wait.
         delivery: Delivery,
     },
+    /// Set the keys for a queue with `RKEY`.
+    SetQueueKeys(Box<SetQueueKeys>),
     /// Write the link data with `LSET`.
     WriteLink(Box<WriteLink>),
     /// Delete the queue behind the link with `DEL`. If there is none, that is done.
     DeleteLink(Box<DeleteLink>),
+}
+
+/// Another list of keys that may give commands for the queue behind the group link.
+#[derive(Debug, Clone)]
+pub struct SetQueueKeys {
+    /// The link's server.
+    pub server: ServerAddress,
+    /// The queue behind the link.
+    pub recipient_id: RecipientId,
+    /// Authorises the command.
+    pub key: AuthPrivateKey,
+    /// The keys of all owners.
+    pub keys: Vec<AuthPublicKey>,
 }
 
 /// A write of link data.

@@ -24,13 +24,13 @@ pub(super) fn view_of(link: &GroupLink) -> View {
 /// What everybody may read behind the link, as it is written or is to be.
 fn known_group(link: &GroupLink) -> KnownGroup {
     let group = link.group();
-    let (owner, contents) = (&group.owner, group.contents());
+    let contents = group.contents();
     let public_group = contents.profile.public_group.as_ref();
     KnownGroup {
         link: group.short_link().clone(),
         group_id: group.group_id(),
         group_type: public_group.map_or(GroupType::Channel, |public_group| public_group.group_type.clone()),
-        owners: vec![VerifiedOwner { id: owner.owner_id.clone(), key: owner.owner_key.public() }],
+        owners: group.owners().iter().map(|owner| VerifiedOwner { id: owner.id().clone(), key: owner.key() }).collect(),
         profile: contents.profile.clone(),
         member_count: Some(contents.member_count),
     }

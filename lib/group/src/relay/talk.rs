@@ -304,10 +304,6 @@ impl Service {
     fn link_seen(&mut self, data: &RetrievedLinkData, context: &mut Context<'_, '_>) {
         let interval = context.settings.check_interval;
         let (Some(watch), Some(group), Some(own)) = (&mut self.watch, &mut self.group, &self.link) else { return };
-        if watch.freshness(data) == Freshness::Replayed {
-            watch.failed(interval, context.env.now);
-            return self.log(LogEvent::Replayed, context);
-        }
         let verified = match verify_group(&self.invitation.group_link, data.clone()) {
             Ok(verified) => verified,
             Err(refusal) => {
@@ -315,8 +311,12 @@ impl Service {
                 return self.log(LogEvent::Failed { what: "check".to_owned(), why: refusal.detail }, context);
             }
         };
+        if watch.freshness(data, &verified) == Freshness::Replayed {
+            watch.failed(interval, context.env.now);
+            return self.log(LogEvent::Replayed, context);
+        }
         let listed = verified.relay_links().iter().any(|link| link.same_link(&own.link));
-        let changed = watch.believed(data);
+        let changed = watch.believed(data, &verified);
         *group = (&verified).into();
         self.drop_former_owners(context);
         let Some(watch) = &mut self.watch else { return };

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{moment, moment_option};
 use super::work::Work;
 use crate::link_history::{Freshness, LinkHistory};
+use crate::step::link_verify::VerifiedGroupLink;
 
 /// While an owner waits for the relay to find itself.
 const NOTIFIED_INTERVAL: Duration = Duration::from_secs(30);
@@ -32,18 +33,18 @@ impl Watch {
     /// Begins with the data that was read when the group was admitted.
     pub(super) fn new(first: &RetrievedLinkData, now: Time) -> Self {
         let mut seen = LinkHistory::default();
-        seen.believed(first);
+        seen.believed(first, None);
         Watch { next: now, seen, missing_since: None, retry: None }
     }
 
-    /// Compares what a server returned with what it returned before.
-    pub(super) fn freshness(&self, data: &RetrievedLinkData) -> Freshness {
-        self.seen.freshness(data)
+    /// Compares what a server returned, and was verified, with what it returned before.
+    pub(super) fn freshness(&self, data: &RetrievedLinkData, verified: &VerifiedGroupLink) -> Freshness {
+        self.seen.freshness(data, verified.revision().as_ref())
     }
 
     /// Takes data that was believed; whether it is new.
-    pub(super) fn believed(&mut self, data: &RetrievedLinkData) -> bool {
-        let new = self.seen.believed(data);
+    pub(super) fn believed(&mut self, data: &RetrievedLinkData, verified: &VerifiedGroupLink) -> bool {
+        let new = self.seen.believed(data, verified.revision().as_ref());
         self.missing_since = None;
         self.retry = None;
         new

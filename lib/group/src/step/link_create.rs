@@ -12,13 +12,14 @@
 
 use agent::link_data::{ContactData, FixedData};
 use agent::link_read::{LinkReadError, RetrievedLinkData};
+use agent::owner::OwnerAuth;
 use agent::prepared_link::{ContactLinkRequest, CreationMismatch, LinkSecrets, LinkWriteError, PreparedContactLink};
 use agent::short_link::{ContactShortLink, LinkScheme};
 use agent::version;
 use codec::{Malformed, text};
 use crypto::authorize::{AuthPrivateKey, AuthPublicKey};
 use crypto::dh::{X25519PrivateKey, X25519PublicKey};
-use crypto::sign::Ed25519PrivateKey;
+use crypto::sign::{Ed25519PrivateKey, Ed25519PublicKey};
 use crypto::{Nonce, Random, random};
 use serde_json::{Map, json};
 use smp::address::ServerWithPassword;
@@ -26,8 +27,13 @@ use smp::command::{LinkData, NewQueue};
 use smp::id::{CorrId, LinkId, RecipientId};
 use smp::response::QueueIds;
 
-use crate::identity::{GroupId, OwnerIdentity};
+use crate::identity::{GroupId, MemberId, OwnerIdentity, OwnerPublicKey, Ownership};
+use crate::link_merge::{LinkContents, Overridden, Side, merge};
+use crate::link_state::LinkState;
+use crate::owner_list::{ListedOwner, OwnerList};
 use crate::profile::{GroupProfile, GroupType, ProfileFault, PublicGroup};
+use crate::revision::{Revision, RevisionMark};
+use crate::transcript::{Ledger, Setting, Transcript};
 use crate::user_data::{Contents as _, ContentsError, GroupLinkContents, PublicGroupData};
 
 /// Random bytes of the ID that contact requests through the link would carry.
@@ -72,6 +78,8 @@ pub struct GroupContents {
     pub member_count: u64,
     /// The links of the relays that serve the group, exactly as the relays wrote them.
     pub relays: Vec<ContactShortLink>,
+    /// How much was said, by the count of each owner.
+    pub transcript: Transcript,
 }
 
 /// The owner's keys for the queue behind the link.
@@ -86,12 +94,14 @@ pub struct QueueKeys {
 /// What is known of a group link whether the server has it or not.
 #[derive(Debug, Clone)]
 pub struct OwnGroup {
-    pub(crate) owner: OwnerIdentity,
+    pub(crate) owner: Ownership,
+    pub(crate) owners: OwnerList,
     pub(crate) server: ServerWithPassword,
     pub(crate) link: PreparedContactLink,
     pub(crate) short_link: ContactShortLink,
     pub(crate) keys: QueueKeys,
     pub(crate) contents: GroupContents,
+    pub(crate) ledger: Ledger,
     pub(crate) written: WrittenData,
     pub(crate) prepared_at: i64,
 }
@@ -99,8 +109,10 @@ pub struct OwnGroup {
 /// The link data as the server has it or is to have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenData {
-    /// Counts from 1; every update adds one.
+    /// Counts from 1; every update has a higher one than all that were known. The number of the revision.
     pub version: u64,
+    /// Which writes of which owners are in the data.
+    pub revision: Revision,
     /// Both records, encrypted.
     pub data: LinkData,
 }
@@ -156,6 +168,16 @@ impl OwnGroup {
         self.owner.group_id()
     }
 
+    /// All owners, in the order in which they were let in.
+    pub fn owners(&self) -> &OwnerList {
+        &self.owners
+    }
+
+    /// This owner.
+    pub fn ownership(&self) -> &Ownership {
+        &self.owner
+    }
+
     /// Where the link is or will be.
     pub fn server(&self) -> &ServerWithPassword {
         &self.server
@@ -164,6 +186,11 @@ impl OwnGroup {
     /// The part that may be changed.
     pub fn contents(&self) -> &GroupContents {
         &self.contents
+    }
+
+    /// What the owner counted of what was said.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// What the server has or is to have.
@@ -175,6 +202,38 @@ impl OwnGroup {
     pub fn recipient_key(&self) -> AuthPrivateKey {
         AuthPrivateKey::Ed25519(self.keys.recipient_key.clone())
     }
+
+    pub(crate) fn said(&self) -> LinkContents {
+        LinkContents { contents: self.contents.clone(), owners: self.owners.clone() }
+    }
+
+    /// How far from the group's beginning this owner is.
+    fn rank(&self) -> usize {
+        self.owners.rank(self.owner.root(), self.owner.link_signer().public())
+    }
+
+    /// Says something else, with a revision after all that are known.
+    fn rewrite(
+        mut self,
+        said: LinkContents,
+        known: &Revision,
+        random: &mut dyn Random,
+    ) -> Result<Self, LinkCreateError> {
+        let revision = known.next(&self.owner.owner_id);
+        self.contents = said.contents;
+        self.owners = said.owners;
+        let data = seal(&self.owner, &self.link, &self.contents, (&self.owners, &revision), random)?;
+        self.written = WrittenData { version: revision.number(), revision, data };
+        Ok(self)
+    }
+
+    /// Says what another owner wrote.
+    fn adopt(mut self, state: LinkState) -> Self {
+        self.contents = state.said.contents;
+        self.owners = state.said.owners;
+        self.written = WrittenData { version: state.revision.number(), revision: state.revision, data: state.data };
+        self
+    }
 }
 
 impl PreparedGroupLink {
@@ -185,6 +244,7 @@ impl PreparedGroupLink {
         now: i64,
         random: &mut dyn Random,
     ) -> Result<Self, LinkCreateError> {
+        let authorization = owner.authorization();
         let kind = request.group_type.link_kind();
         let kind = kind.ok_or_else(|| LinkCreateError::GroupType(request.group_type.clone()))?;
         let link = prepare_link(&owner, &request.server, random)?;
@@ -196,19 +256,46 @@ impl PreparedGroupLink {
             other: Map::new(),
         };
         let profile = GroupProfile { public_group: Some(public_group), ..request.profile };
-        let contents = GroupContents { profile, member_count: FIRST_MEMBER_COUNT, relays: Vec::new() };
+        let contents = GroupContents {
+            profile,
+            member_count: FIRST_MEMBER_COUNT,
+            relays: Vec::new(),
+            transcript: Transcript::default(),
+        };
         let keys = QueueKeys {
             recipient_key: Ed25519PrivateKey::generate(random),
             dh_key: X25519PrivateKey::generate(random),
         };
-        let written = WrittenData { version: 1, data: seal(&owner, &link, &contents, random)? };
+        let owner = Ownership::from(owner);
+        let first = authorization.and_then(|auth| ListedOwner::new(auth, Some(keys.recipient_key.public())));
+        let owners: OwnerList = first.into_iter().collect();
+        let revision = Revision::alone(1, owner.owner_id.clone());
+        let data = seal(&owner, &link, &contents, (&owners, &revision), random)?;
+        let written = WrittenData { version: revision.number(), revision, data };
         let server = request.server;
-        Ok(PreparedGroupLink(OwnGroup { owner, server, link, short_link, keys, contents, written, prepared_at: now }))
+        let (ledger, prepared_at) = (Ledger::default(), now);
+        Ok(PreparedGroupLink(OwnGroup {
+            owner,
+            owners,
+            server,
+            link,
+            short_link,
+            keys,
+            contents,
+            ledger,
+            written,
+            prepared_at,
+        }))
     }
 
     /// The group.
     pub fn group(&self) -> &OwnGroup {
         &self.0
+    }
+
+    /// Whether posts are to be counted, and how much is published of them.
+    pub fn set_transcript(&mut self, setting: Setting) {
+        self.0.ledger.set(setting);
     }
 
     /// The parameters of the command that creates the link, and the correlation ID that it must have.
@@ -256,12 +343,62 @@ impl GroupLink {
 
     /// The same link with other contents, still to be written. The profile keeps what binds it to the link.
     pub fn update(self, contents: GroupContents, random: &mut dyn Random) -> Result<Self, LinkCreateError> {
-        let GroupLink { mut group, queue } = self;
-        let public_group = group.contents.profile.public_group.take();
-        group.contents = GroupContents { profile: GroupProfile { public_group, ..contents.profile }, ..contents };
-        let data = seal(&group.owner, &group.link, &group.contents, random)?;
-        group.written = WrittenData { version: group.written.version.saturating_add(1), data };
-        Ok(GroupLink { group, queue })
+        let public_group = self.group.contents.profile.public_group.clone();
+        let contents = GroupContents { profile: GroupProfile { public_group, ..contents.profile }, ..contents };
+        let owners = self.group.owners.clone();
+        self.rewrite(LinkContents { contents, owners }, random)
+    }
+
+    /// The same link with other owners, still to be written.
+    pub(crate) fn with_owners(self, owners: OwnerList, random: &mut dyn Random) -> Result<Self, LinkCreateError> {
+        let contents = self.group.contents.clone();
+        self.rewrite(LinkContents { contents, owners }, random)
+    }
+
+    fn rewrite(self, said: LinkContents, random: &mut dyn Random) -> Result<Self, LinkCreateError> {
+        let GroupLink { group, queue } = self;
+        let known = group.written.revision.clone();
+        Ok(GroupLink { group: group.rewrite(said, &known, random)?, queue })
+    }
+
+    /// The link as another owner wrote it, who knew everything that we wrote.
+    pub(crate) fn adopt(self, state: LinkState) -> Self {
+        GroupLink { group: self.group.adopt(state), queue: self.queue }
+    }
+
+    /// The link with what both wrote, still to be written; `base` is what both were made from. Also says what of one
+    /// side's changes was overridden.
+    pub(crate) fn merge(
+        self,
+        base: Option<&LinkContents>,
+        theirs: &LinkState,
+        random: &mut dyn Random,
+    ) -> Result<(Self, Vec<Overridden>), LinkCreateError> {
+        let GroupLink { group, queue } = self;
+        let said = group.said();
+        let (by, number) = (&group.owner.owner_id, group.written.version);
+        let mine = Side { said: &said, by, rank: group.rank(), number };
+        let (merged, overridden) = merge(group.owner.root(), base, mine, theirs.side());
+        let known = group.written.revision.joined(&theirs.revision);
+        Ok((GroupLink { group: group.rewrite(merged, &known, random)?, queue }, overridden))
+    }
+
+    /// An entry of the owners' list for somebody whom this owner lets in.
+    pub(crate) fn entry(&self, id: &MemberId, key: OwnerPublicKey, queue_key: Ed25519PublicKey) -> Option<ListedOwner> {
+        let auth = OwnerAuth::authorize(id.as_bytes(), key.0, &self.group.owner.owner_key.0)?;
+        ListedOwner::new(auth, Some(queue_key))
+    }
+
+    /// What everybody else finds once this is written.
+    pub(crate) fn state(&self) -> LinkState {
+        let OwnGroup { written, .. } = &self.group;
+        LinkState::own(written.revision.clone(), self.group.said(), self.group.rank(), written.data.clone())
+    }
+
+    /// User data of this link as a server returns it.
+    pub(crate) fn found(&self, user: Vec<u8>) -> RetrievedLinkData {
+        let fixed = self.group.link.fixed().encrypted().to_vec();
+        RetrievedLinkData { sender_id: self.group.link.sender_id().clone(), data: LinkData { fixed, user } }
     }
 
     /// What to write under which ID, for the queue's recipient ID. Writing it twice changes nothing.
@@ -294,23 +431,25 @@ pub(crate) fn client_data(random: &mut dyn Random) -> String {
 
 /// Signs and encrypts the contents beside the fixed data. Owners' links accept no requests: members go to relays.
 fn seal(
-    owner: &OwnerIdentity,
+    owner: &Ownership,
     link: &PreparedContactLink,
     contents: &GroupContents,
+    (owners, revision): (&OwnerList, &Revision),
     random: &mut dyn Random,
 ) -> Result<LinkData, LinkCreateError> {
     contents.profile.check()?;
     let payload = GroupLinkContents {
         group_profile: contents.profile.clone(),
         public_group_data: Some(PublicGroupData { public_member_count: contents.member_count, roster_version: None }),
+        revision: Some(RevisionMark::new(revision, &owners.queue_keys())),
+        transcript: contents.transcript.clone(),
         other: Map::new(),
     };
-    let owners = owner.authorization().into_iter().collect();
     let FixedData { versions, .. } = link.fixed().data();
-    let user = ContactData::new(*versions, false, owners, contents.relays.clone(), payload.to_payload()?);
+    let user = ContactData::new(*versions, false, owners.chain(), contents.relays.clone(), payload.to_payload()?);
     let user = user.map_err(LinkWriteError::from)?;
     let nonce = Nonce::random(random);
-    Ok(link.fixed().with_user_data(&user, owner.root_key.signing_key(), nonce)?)
+    Ok(link.fixed().with_user_data(&user, owner.link_signer(), nonce)?)
 }
 
 impl From<Malformed> for LinkCreateError {

@@ -15,12 +15,16 @@ use agent::link_data::UserData as _;
 use agent::link_read::{LinkCheck, RetrievedLinkData, UnverifiedLinkData, VerifiedLinkData};
 use agent::owner::OwnerAuth;
 use agent::short_link::ContactShortLink;
+use crypto::sign::Ed25519PublicKey;
 use smp::id::LinkId;
 
 use crate::binding::{GroupBinding, read_tail};
 use crate::check::{Check, CheckName, CheckResult, Checklist};
 use crate::identity::{GroupId, MemberId, OwnerPublicKey, RelayPublicKey, RootPublicKey};
+use crate::owner_list::OwnerList;
 use crate::profile::{GroupProfile, GroupType, PublicGroup};
+use crate::revision::{Revision, RevisionMark};
+use crate::transcript::Transcript;
 use crate::user_data::{Contents as _, GroupLinkContents, RelayLinkContents, RelayProfile};
 
 /// The checks of a group link, in the order of a report.
@@ -127,7 +131,11 @@ struct GroupFindings {
     owners: Vec<VerifiedOwner>,
     profile: GroupProfile,
     member_count: Option<u64>,
+    transcript: Transcript,
     relay_links: Vec<ContactShortLink>,
+    owner_list: OwnerList,
+    revision: Option<Revision>,
+    signer: Ed25519PublicKey,
 }
 
 impl VerifiedGroupLink {
@@ -166,9 +174,29 @@ impl VerifiedGroupLink {
         self.findings.member_count
     }
 
+    /// How much was said, by the count of each owner.
+    pub fn transcript(&self) -> &Transcript {
+        &self.findings.transcript
+    }
+
     /// Every relay link that the group link lists.
     pub fn relay_links(&self) -> &[ContactShortLink] {
         &self.findings.relay_links
+    }
+
+    /// The owners as they let each other in.
+    pub(crate) fn owner_list(&self) -> &OwnerList {
+        &self.findings.owner_list
+    }
+
+    /// Which writes of which owners are in the link, if its owners say so.
+    pub fn revision(&self) -> Option<Revision> {
+        self.findings.revision.clone()
+    }
+
+    /// The key that signed what the link says: the root key, or that of an owner.
+    pub fn signer(&self) -> Ed25519PublicKey {
+        self.findings.signer
     }
 
     /// The relays whose own link was retrieved and passed.
@@ -283,8 +311,14 @@ fn check_group(checks: &mut Checklist, link: ContactShortLink, retrieved: &Retri
         checks.outcome(CheckName::PublicGroupPresent, public_group.ok_or("not the profile of a group with relays"))?;
     check_group_type(checks, &public_group);
     check_profile_binding(checks, &public_group, &link, group_id);
+    let mut transcript = contents.transcript;
+    transcript.retain(|by| owners.iter().any(|owner| owner.id == *by));
     Some(GroupFindings {
+        owner_list: OwnerList::read(data.user().owners(), contents.revision.as_ref()),
+        revision: contents.revision.as_ref().map(RevisionMark::revision),
+        signer: data.signer(),
         link,
+        transcript,
         group_id: group_id?,
         group_type: public_group.group_type,
         root_key,

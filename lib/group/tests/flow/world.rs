@@ -73,7 +73,7 @@ pub(crate) struct World {
     pub(crate) random: SeededRandom,
 }
 
-fn server(host: &str) -> ServerWithPassword {
+pub(crate) fn server(host: &str) -> ServerWithPassword {
     format!("smp://AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=@{host}").parse().unwrap()
 }
 
@@ -272,6 +272,7 @@ impl World {
             }
             // What was said before arrives first; the relay notices nothing but silence.
             owner::Task::Delete { .. } => owner::Outcome::Done,
+            owner::Task::SetQueueKeys(_) => owner::Outcome::Done,
             owner::Task::WriteLink(write) => {
                 let sender_id = self.group_sender.clone();
                 let link = self.owner.link().group().short_link().clone();

@@ -6,6 +6,7 @@ use agent::prepared_link::{CreationMismatch, LinkWriteError};
 use agent::short_link::ContactKind;
 use group::profile::{GroupProfile, GroupType};
 use group::step::link_create::{FoundMismatch, GroupContents, GroupLinkRequest, LinkCreateError, PreparedGroupLink};
+use group::transcript::Transcript;
 use smp::command::QueueRequest;
 use smp::id::SenderId;
 use smp::response::QueueIds;
@@ -65,7 +66,10 @@ fn readers_find_owner_profile_and_no_invitation_to_write() {
             r#"{"groupProfile":{"displayName":"Walks","fullName":"","publicGroup":{"groupType":"channel""#
         )
     );
-    assert!(json.ends_with(r#""publicGroupData":{"publicMemberCount":1}}"#));
+    // What follows the member count is ours; others ignore it.
+    let by = codec::text::base64url(owner().owner_id.as_bytes());
+    let end = format!(r#""publicGroupData":{{"publicMemberCount":1}},"revision":{{"number":1,"by":"{by}"}}}}"#);
+    assert!(json.ends_with(&end), "{json}");
     let client_data = read.fixed().link.request().client_data().unwrap();
     assert!(client_data.starts_with(r#"{"type":"group","groupLinkId":""#) && client_data.ends_with(r#"=="}"#));
 }
@@ -108,6 +112,7 @@ fn updates_keep_the_link_and_its_fixed_data() {
         profile: GroupProfile { description: Some("Now with a text".to_owned()), ..GroupProfile::named("Walks 2") },
         member_count: 5,
         relays: vec![relay.clone()],
+        transcript: Transcript::default(),
     };
     let updated = link.update(contents, &mut random("update")).unwrap();
     let group = updated.group();

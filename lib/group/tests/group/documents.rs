@@ -4,6 +4,7 @@ use group::document::{GroupDocument, GroupState, OwnerDocument, VerifiedLinkDocu
 use group::identity::OwnerIdentity;
 use group::profile::GroupProfile;
 use group::step::link_create::GroupContents;
+use group::transcript::Transcript;
 use serde_json::{Value, json};
 
 use crate::support::{AnyLink, NOW, Servers, answer, created, owner, prepared, random};
@@ -91,7 +92,9 @@ fn a_created_group_survives_its_document_and_can_be_updated() {
     assert_eq!(serde_json::to_value(GroupDocument::from(&*read)).unwrap(), json);
 
     let relay = AnyLink::relay(40).publish(&mut Servers::default());
-    let contents = GroupContents { profile: GroupProfile::named("Walks 2"), member_count: 2, relays: vec![relay] };
+    let transcript = Transcript::default();
+    let profile = GroupProfile::named("Walks 2");
+    let contents = GroupContents { profile, member_count: 2, relays: vec![relay], transcript };
     let updated = read.link().clone().update(contents, &mut random("update")).unwrap();
     let json = serde_json::to_value(GroupDocument::from(&updated)).unwrap();
     let Ok(GroupState::Created(read)) = read_group(json.clone()) else { panic!("created") };

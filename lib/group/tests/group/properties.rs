@@ -49,7 +49,8 @@ proptest! {
     fn profiles_survive_the_link(group_profile in profile(), count in option::of(any::<u64>())) {
         let numbers = |public_member_count| PublicGroupData { public_member_count, roster_version: None };
         let public_group_data = count.map(numbers);
-        let contents = GroupLinkContents { group_profile, public_group_data, other: Map::new() };
+        let (revision, transcript, other) = (None, Default::default(), Map::new());
+        let contents = GroupLinkContents { group_profile, public_group_data, revision, transcript, other };
         if let Ok(payload) = contents.to_payload() {
             prop_assert_eq!(GroupLinkContents::from_payload(&payload).unwrap(), contents);
         }

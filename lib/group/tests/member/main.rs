@@ -11,3 +11,4 @@ mod restoring;
 mod rosters;
 mod speaking;
 mod support;
+mod transcript;

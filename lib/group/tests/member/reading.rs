@@ -340,7 +340,7 @@ fn chat_21_events_that_must_be_signed_are_dropped_unsigned_and_shown_as_a_bad_si
     let removal = group::event::MemberRemoval { member_id: relay.id(), messages: None, roster_version: None };
     let events = [
         ChatEvent::GroupDelete,
-        ChatEvent::GroupInfo(group::event::GroupInfo { group_profile: profile }.into()),
+        ChatEvent::GroupInfo(group::event::GroupInfo::from(profile).into()),
         ChatEvent::GroupMemberDelete(removal),
         ChatEvent::GroupLeave,
         ChatEvent::Info(info.into()),
@@ -558,7 +558,7 @@ fn what_owners_tell_single_relays_is_not_missed_from_the_others() {
     let mut desk = Desk::connected(&[&one, &two]);
     let owner = desk.owner.id();
     let group_profile = desk.owner.contents().profile;
-    let info = ChatEvent::GroupInfo(GroupInfo { group_profile }.into());
+    let info = ChatEvent::GroupInfo(GroupInfo::from(group_profile).into());
     let news =
         ChatEvent::GroupRelayNew(RelayNew { relay_link: two.linked(desk.owner.group_id()).make().0.to_string() });
     for (name, event) in [("info", info), ("news", news)] {

@@ -151,6 +151,39 @@ fn old_link_data_is_noticed_and_not_followed() {
 }
 
 #[test]
+fn link_data_with_a_lower_revision_is_old_even_if_it_was_never_seen() {
+    let relay = Relay::new(1);
+    let mut desk = Desk::connected(&[&relay]);
+    let rename = |desk: &mut Desk, name: &str| {
+        let mut contents = desk.owner.contents();
+        contents.profile.display_name = name.to_owned();
+        desk.owner.write(contents);
+    };
+    rename(&mut desk, "Long walks");
+    let unseen = desk.owner.data();
+    rename(&mut desk, "Longer walks");
+    desk.list(&[&relay]);
+    desk.member.open(desk.now);
+    desk.run();
+    assert_eq!(desk.member.group().profile.display_name, "Longer walks");
+    desk.links.insert(desk.owner.short_link().to_string(), unseen);
+    desk.restart();
+    desk.member.open(desk.now);
+    desk.take_events();
+    desk.run();
+    assert!(desk.events.contains(&Event::LinkReplayed));
+    assert_eq!(desk.member.group().profile.display_name, "Longer walks");
+
+    // The newest is no replay for having been shown before an older one.
+    desk.links.insert(desk.owner.short_link().to_string(), desk.owner.data());
+    desk.restart();
+    desk.member.open(desk.now);
+    desk.take_events();
+    desk.run();
+    assert!(!desk.events.contains(&Event::LinkReplayed));
+}
+
+#[test]
 fn link_data_that_is_not_signed_right_is_not_believed() {
     let relay = Relay::new(1);
     let mut desk = Desk::connected(&[&relay]);
@@ -172,7 +205,7 @@ fn chat_52_a_profile_of_another_group_or_of_none_is_refused() {
     let mut foreign = other.clone();
     foreign.public_group.as_mut().unwrap().public_group_id = crate::support::Owner::new(9).group_id();
     for (name, profile) in [("m1", GroupProfile::named("Other")), ("m2", foreign)] {
-        let message = desk.owner.signs(name, ChatEvent::GroupInfo(GroupInfo { group_profile: profile }.into()));
+        let message = desk.owner.signs(name, ChatEvent::GroupInfo(GroupInfo::from(profile).into()));
         desk.deliver(&relay, by(&desk.owner.id(), message));
         desk.run();
     }
@@ -187,7 +220,7 @@ fn a_profile_counts_once_the_group_link_says_it_and_an_old_one_never() {
     let old = desk.owner.contents().profile;
     let mut contents = desk.owner.contents();
     contents.profile.display_name = "Long walks".to_owned();
-    let info = |profile: GroupProfile| ChatEvent::GroupInfo(GroupInfo { group_profile: profile }.into());
+    let info = |profile: GroupProfile| ChatEvent::GroupInfo(GroupInfo::from(profile).into());
     let (news, replay) = (desk.owner.signs("m1", info(contents.profile.clone())), desk.owner.signs("m0", info(old)));
     desk.owner.write(contents);
     desk.publish_group();

@@ -429,7 +429,7 @@ impl Desk {
 
     pub(crate) fn later(&mut self, delay: Duration) {
         self.now = self.now.after(delay);
-        let events = self.member.elapsed(self.now);
+        let events = self.member.elapsed(&self.memory, self.now).unwrap();
         self.events.extend(events);
     }
 

@@ -33,7 +33,7 @@ fn key(name: &str) -> MemberKey {
     MemberKey::generate(&mut crypto::SeededRandom::new(&[3; 32], name))
 }
 
-fn post(text: &str) -> ChatEvent {
+pub(crate) fn post(text: &str) -> ChatEvent {
     ChatEvent::MessageNew(NewMessage::of(Content::text(text)).into())
 }
 
@@ -41,33 +41,33 @@ fn named(name: &str, event: ChatEvent) -> Message {
     Message { id: Some(message_id(name)), ..Message::unnamed(event) }
 }
 
-fn unsigned(name: &str, event: ChatEvent) -> AuthoredMessage {
+pub(crate) fn unsigned(name: &str, event: ChatEvent) -> AuthoredMessage {
     named(name, event).into()
 }
 
-fn signed(desk: &Desk, member: &str, name: &str, event: ChatEvent) -> AuthoredMessage {
+pub(crate) fn signed(desk: &Desk, member: &str, name: &str, event: ChatEvent) -> AuthoredMessage {
     let (group, member_id, key) = (desk.group_id(), id(member), key(member));
     Signer { group: &group, member: &member_id, key: &key }.sign(named(name, event)).into()
 }
 
 /// A relay forwards what a member is to have said.
-fn forwarded(member: &str, message: AuthoredMessage) -> Vec<u8> {
+pub(crate) fn forwarded(member: &str, message: AuthoredMessage) -> Vec<u8> {
     forwarded_at(member, SECONDS, message)
 }
 
-fn forwarded_at(member: &str, sent_at: i64, message: AuthoredMessage) -> Vec<u8> {
+pub(crate) fn forwarded_at(member: &str, sent_at: i64, message: AuthoredMessage) -> Vec<u8> {
     let sender = ForwardSender::Member(id(member), ShortName::new(member));
     single(Element::Forward(Forward { sender, sent_at, content: ForwardContent::Message(message) })).unwrap()
 }
 
 /// A relay tells that somebody has joined.
-fn new_member(name: &str, role: Role, key: Option<MemberPublicKey>) -> ChatEvent {
+pub(crate) fn new_member(name: &str, role: Role, key: Option<MemberPublicKey>) -> ChatEvent {
     let profile = MemberProfile::named(name);
     let member_info = MemberInfo { member_id: id(name), member_role: role, v: None, profile, member_key: key };
     ChatEvent::GroupMemberNew(MemberNew { member_info, scope: None }.into())
 }
 
-fn two() -> (Desk, [Relay; 2], [MemberId; 2]) {
+pub(crate) fn two() -> (Desk, [Relay; 2], [MemberId; 2]) {
     let relays = [Relay::new(1), Relay::new(2)];
     let mut desk = Desk::new();
     let ids = relays.map(|relay| desk.activate(relay));

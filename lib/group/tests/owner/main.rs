@@ -13,5 +13,7 @@ mod properties;
 mod publishing;
 mod recovery;
 mod removal;
+mod sharing;
 mod speaking;
 mod support;
+mod transcript;

@@ -224,7 +224,8 @@ impl World {
             TaskId::ReadAddress(of) | TaskId::Invite(of) | TaskId::ReadRelayLink(of) => of == id,
             TaskId::Allow(of) | TaskId::Send(of, _) | TaskId::Join(of) => of == id,
             TaskId::Delete(name) => *name == connection,
-            TaskId::WriteLink | TaskId::DeleteLink | TaskId::ReadListed(_) => false,
+            TaskId::ReadGroupLink | TaskId::SetQueueKeys | TaskId::WriteLink | TaskId::DeleteLink => false,
+            TaskId::ReadListed(_) => false,
         };
         let due = self.desk.owner.due(self.desk.now).into_iter().find(mine);
         let record = self.desk.owner.relay(id).unwrap();

@@ -226,7 +226,7 @@ fn chat_52_an_owner_never_publishes_or_sends_another_group() {
         assert_eq!(desk.owner.link().group().contents().profile.public_group, before.public_group);
     }
     // Nor does a relay tell the owner what the group is.
-    let info = ChatEvent::GroupInfo(group::event::GroupInfo { group_profile: foreign }.into());
+    let info = ChatEvent::GroupInfo(group::event::GroupInfo::from(foreign).into());
     let group = desk.group_id();
     desk.receive(&id, &relay.signs(group, &id, info));
     assert!(matches!(desk.events.last(), Some(Event::Dropped { .. })));

@@ -317,6 +317,7 @@ impl Desk {
                 self.out.push(Out::Deleted(connection, delivery));
                 Outcome::Done
             }
+            Task::SetQueueKeys(_) => Outcome::Done,
             Task::WriteLink(write) => {
                 let WriteLink { version, data, .. } = *write;
                 self.published.push(data);

@@ -127,7 +127,7 @@ fn a_stranger_who_repeats_an_invitation_gains_nothing() {
     for event in [
         removal(),
         Event::GroupDelete,
-        Event::GroupInfo(GroupInfo { group_profile: owner.profile() }.into()),
+        Event::GroupInfo(GroupInfo::from(owner.profile()).into()),
         Event::GroupRelayControl(RelayControl { command: RelayCommand::Suspend }),
     ] {
         let unsigned = single(Message::named(event.clone(), &mut random)).unwrap();

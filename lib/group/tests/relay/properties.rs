@@ -176,7 +176,7 @@ impl World {
             }
             Input::Control(which, true) => {
                 let group_profile = self.owners[0].profile();
-                self.say(which, Event::GroupInfo(GroupInfo { group_profile }.into()));
+                self.say(which, Event::GroupInfo(GroupInfo::from(group_profile).into()));
             }
             Input::Control(which, false) => {
                 self.say(which, Event::GroupRelayControl(RelayControl { command: RelayCommand::Suspend }));

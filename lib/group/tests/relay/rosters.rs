@@ -133,7 +133,7 @@ fn with_ready1_the_relay_looks_at_once_and_says_that_it_found_itself() {
     let (service, connection, link) = bench.accept(&owner, "relay-member-id1");
     bench.run();
     owner.publish(&[link]);
-    let info = owner.says(Event::GroupInfo(GroupInfo { group_profile: owner.profile() }.into()));
+    let info = owner.says(Event::GroupInfo(GroupInfo::from(owner.profile()).into()));
     // The owner's word is faster than what it wrote to the link.
     bench.receive(connection, &info);
     assert!(!bench.sent().contains(&(connection, Event::GroupRelayReady)));
@@ -158,7 +158,7 @@ fn chat_58_without_ready1_no_extension_event_is_sent() {
     bench.step(|relay, env| relay.connected(&connection, env));
     owner.publish(&[link]);
     bench.serve(&owner);
-    let info = owner.says(Event::GroupInfo(GroupInfo { group_profile: owner.profile() }.into()));
+    let info = owner.says(Event::GroupInfo(GroupInfo::from(owner.profile()).into()));
     bench.receive(connection, &info);
     let control = owner.says(Event::GroupRelayControl(RelayControl { command: RelayCommand::Status }));
     bench.receive(connection, &control);
@@ -202,14 +202,14 @@ fn chat_52_a_profile_of_another_group_is_refused() {
     let mut moved = owner.profile();
     moved.public_group.as_mut().unwrap().group_link = other.short_link().to_string();
     for profile in [GroupProfile::named("Walks"), other.profile(), moved] {
-        let body = owner.says(Event::GroupInfo(GroupInfo { group_profile: profile }.into()));
+        let body = owner.says(Event::GroupInfo(GroupInfo::from(profile).into()));
         bench.receive(connection, &body);
     }
     assert_eq!(bench.relay.service(service).unwrap().group().unwrap().profile, before);
     assert!(bench.events.is_empty());
 
     let renamed = GroupProfile { display_name: "Hikes".to_owned(), ..owner.profile() };
-    let body = owner.says(Event::GroupInfo(GroupInfo { group_profile: renamed.clone() }.into()));
+    let body = owner.says(Event::GroupInfo(GroupInfo::from(renamed.clone()).into()));
     bench.receive(connection, &body);
     assert!(bench.events.iter().any(|event| matches!(event, RelayEvent::ToForward { .. })));
 }
@@ -235,7 +235,7 @@ fn owners_are_told_when_the_relay_shows_groups_somewhere_else() {
     bench.settings = RelaySettings { web_domain: Some("groups.example.org".to_owned()), ..settings() };
     bench.restart();
     for _ in 0..2 {
-        let info = owner.says(Event::GroupInfo(GroupInfo { group_profile: owner.profile() }.into()));
+        let info = owner.says(Event::GroupInfo(GroupInfo::from(owner.profile()).into()));
         bench.receive(connection, &info);
     }
     let told = bench.sent().into_iter().filter(|(_, event)| matches!(event, Event::GroupRelayCapabilities(_)));

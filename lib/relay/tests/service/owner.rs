@@ -173,6 +173,12 @@ impl Owner {
                 };
                 self.change(&connection, delete).await
             }
+            Task::SetQueueKeys(set) => {
+                let client = client(&set.server).await;
+                client.set_recipient_keys(&set.recipient_id, set.keys, &set.key).await.unwrap();
+                client.close().await;
+                Outcome::Done
+            }
             Task::WriteLink(write) => {
                 let client = client(&write.server).await;
                 client.set_link(&write.recipient_id, &write.link_id, write.data, &write.key).await.unwrap();

@@ -9,6 +9,7 @@ use group::identity::MemberId;
 use group::keys::KeySource;
 use group::membership::{EndReason, Event, Heard, Mark, PATIENCE, Status};
 use group::message_id::MessageId;
+use group::profile::GroupProfile;
 use group::relay::members::ReadRows;
 use group::verification::Trust;
 
@@ -103,16 +104,19 @@ impl Stage {
                 self.note(format_args!("{who:?} drops what {relay} brings: {reason}"));
                 self.complained(who, relay);
             }
-            Event::Profile(profile) => {
-                if !self.truth.profiles.iter().any(|known| known.says_the_same(profile)) {
-                    self.violate(format_args!("T5: {who:?} believes in a profile of nobody: {profile:?}"));
-                }
-            }
+            Event::Profile(profile) => self.judge_profile(who, profile),
             Event::Status { relay, status, why } => self.judge_status(who, *relay, *status, why.as_ref()),
             Event::Ended(EndReason::Left) => {}
             Event::Ended(why) => self.violate(format_args!("T6: to {who:?} the group has ended: {why}")),
             Event::LinkReplayed => self.count("old link data that was found out"),
             _ => {}
+        }
+    }
+
+    /// T5: the profile is one that the owner gave the group.
+    fn judge_profile(&mut self, who: Client, profile: &GroupProfile) {
+        if !self.truth.profiles.iter().any(|known| known.says_the_same(profile)) {
+            self.violate(format_args!("T5: {who:?} believes in a profile of nobody: {profile:?}"));
         }
     }
 

@@ -367,7 +367,7 @@ impl Stage {
             1 => {
                 let group_profile = self.owners[0].machine.link().group().contents().profile.clone();
                 let group_profile = GroupProfile { display_name: "Mallory's".to_owned(), ..group_profile };
-                Event::GroupInfo(GroupInfo { group_profile }.into())
+                Event::GroupInfo(GroupInfo::from(group_profile).into())
             }
             2 => Event::GroupMemberDelete(MemberRemoval { member_id: somebody, messages: None, roster_version: None }),
             3 => Event::GroupMemberRole(RoleChange {

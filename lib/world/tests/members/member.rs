@@ -52,12 +52,14 @@ impl Stage {
             self.join(number);
         }
         let now = self.now;
-        let machine = self.members[number].machine.as_mut();
-        let Some(machine) = machine else { return Some(now.after(std::time::Duration::from_millis(AGAIN))) };
+        let member = &mut self.members[number];
+        let Some(machine) = member.machine.as_mut() else {
+            return Some(now.after(std::time::Duration::from_millis(AGAIN)));
+        };
         if restarts {
             machine.open(now);
         }
-        let events = machine.elapsed(now);
+        let events = machine.elapsed(&member.disk, now).expect("records that can be read");
         self.told(number, None, events);
         for _ in 0..TASKS {
             let machine = self.members[number].machine.as_ref()?;

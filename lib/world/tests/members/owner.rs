@@ -185,6 +185,7 @@ impl Stage {
                 self.leave(client, &connection, delivery);
                 Outcome::Done
             }
+            Task::SetQueueKeys(_) => Outcome::Done,
             Task::WriteLink(write) => {
                 let link = self.owners[number].machine.link().group().short_link().clone();
                 let sender_id = self.links.group().sender_id;
@@ -192,6 +193,7 @@ impl Stage {
                 self.note(format_args!("owner {number} writes the group link"));
                 Outcome::Written(write.version)
             }
+            Task::DeleteLink(_) => panic!("nobody ends this group"),
         }
     }
 
@@ -348,7 +350,7 @@ impl Stage {
             ttl: None,
         };
         let voice = if words.as_group { Voice::GroupAlone } else { Voice::Oneself };
-        let mut speech = Speech { what: post(None), voice, signed: words.signed, scope: None };
+        let mut speech = Speech { what: post(None), voice, signed: words.signed, scope: None, id: None };
         let kind = match words.what {
             What::Post => Kind::Post,
             What::Reply => {

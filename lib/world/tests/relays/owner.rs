@@ -290,7 +290,9 @@ impl Owner {
                 }
                 self.finish(turn, &id, Outcome::Done);
             }
-            Task::ReadLink(_) | Task::WriteLink(_) | Task::DeleteLink(_) => panic!("no step of a connection"),
+            Task::ReadLink(_) | Task::SetQueueKeys(_) | Task::WriteLink(_) | Task::DeleteLink(_) => {
+                panic!("no step of a connection")
+            }
         }
     }
 

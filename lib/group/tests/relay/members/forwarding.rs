@@ -516,7 +516,7 @@ fn moderators_sign_when_they_delete() {
 fn old_messages_are_forgotten_and_the_signed_profile_is_not() {
     let mut world = World::preferring(r#"{"history":{"enable":"on"}}"#);
     let profile = world.owner.profile();
-    world.owner_signs(Event::GroupInfo(group::event::GroupInfo { group_profile: profile }.into()));
+    world.owner_signs(Event::GroupInfo(group::event::GroupInfo::from(profile).into()));
     world.owner_posts("old");
     world.work();
     world.pass(hours(24 * 31));

@@ -83,7 +83,7 @@ fn chat_42_members_do_not_speak_as_relays_or_owners() {
         member_key: None,
     };
     world.says(&eve, Event::GroupMemberNew(MemberNew { member_info, scope: None }.into()));
-    world.signs(&eve, Event::GroupInfo(GroupInfo { group_profile: GroupProfile::named("Mine") }.into()));
+    world.signs(&eve, Event::GroupInfo(GroupInfo::from(GroupProfile::named("Mine")).into()));
     world.signs(&eve, Event::GroupDelete);
     let as_group = NewMessage { as_group: Some(true), ..NewMessage::of(Content::text("x")) };
     world.says(&eve, Event::MessageNew(as_group.into()));

@@ -163,7 +163,7 @@ fn what_is_no_request_to_join_gets_no_answer() {
 fn chat_41_whoever_joins_is_told_in_order() {
     let mut world = World::preferring(r#"{"history":{"enable":"on"}}"#);
     let profile = world.owner.profile();
-    world.owner_signs(Event::GroupInfo(group::event::GroupInfo { group_profile: profile }.into()));
+    world.owner_signs(Event::GroupInfo(group::event::GroupInfo::from(profile).into()));
     let moderator = Person::new("Mod");
     appoint(&mut world, 1, &[(&moderator, Role::Moderator)]);
     world.ask_signed(&moderator, moderator.join(RELAY));

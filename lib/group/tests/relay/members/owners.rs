@@ -131,7 +131,7 @@ fn a_further_owner_speaks_without_a_signature_and_gives_orders_as_the_first_does
     assert!(!world.view().is_accepting());
     let mut group_profile = world.owner.profile();
     group_profile.full_name = "Walks of both".to_owned();
-    let message = world.named(Event::GroupInfo(GroupInfo { group_profile }.into()));
+    let message = world.named(Event::GroupInfo(GroupInfo::from(group_profile).into()));
     let body = olaf.signs(&world.group(), message);
     world.bench.receive(connection, &body);
     world.follow_relay();
