@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cli::sequence::Record;
+use cli::sequence::{Record, RecordedStep};
 use grp::sequence::{self, ADDING, ADDING_BEFORE, JOINING, Numbering, REMOVING, REMOVING_UNTOLD, View};
 use tempfile::TempDir;
 
@@ -74,6 +74,11 @@ fn recorded_runs_of_members_are_the_diagrams() {
 /// A run, who recorded it, the drawing, and the numbers that stand there.
 type Recorded<'a> = (&'a str, &'a [&'a str], &'a str, Numbering, &'a str);
 
+/// Steps that come in another order in every run: when members look at the group link, nobody waits for.
+fn is_steady(step: &RecordedStep, file: &str) -> bool {
+    file != "member-joins" || step.name != "group_link_read"
+}
+
 fn recorded_runs(script: &str, runs: &[Recorded<'_>]) {
     let folder = root().join("testdata/sequences");
     let place = TempDir::new().unwrap();
@@ -87,6 +92,7 @@ fn recorded_runs(script: &str, runs: &[Recorded<'_>]) {
     for (run, parties, file, numbering, numbers) in runs {
         let mut records: Vec<Record> =
             parties.iter().map(|party| record(&format!("{run}-{party}.jsonl"), party)).collect();
+        records.iter_mut().for_each(|record| record.steps.retain(|step| is_steady(step, file)));
         records.push(record("server.jsonl", "server"));
         let view = View { numbering, ..View::default() };
         let text = cli::sequence::text(&sequence::drawing(&view, &records).unwrap());

@@ -116,7 +116,7 @@ impl Commander {
             }),
             Commander::Owner(keep, _) => keep.look(|owner| {
                 let listed = owner.roster().listed().map(|(id, _)| id);
-                owner.owners().chain(listed).chain([owner.id()]).cloned().collect()
+                owner.owners().iter().map(|owner| owner.id()).chain(listed).chain([owner.id()]).cloned().collect()
             }),
         }
     }

@@ -29,6 +29,7 @@ invite Ray joined-Ray.jsonl
 ray_pid=$!
 traced joined-Mia.jsonl grp-join "$link" --state mia.json --server "$server" --name Mia --all
 traced joined-Mia.jsonl grp-recv --state mia.json
+recorded joined-Ray.jsonl 'x.grp.mem.new'
 traced joined-owner.jsonl grp-send --state walks.json --sign 'No walk today'
 recorded joined-Ray.jsonl 'forwarded x.msg.new'
 traced joined-Mia.jsonl grp-recv --state mia.json --count 1
@@ -39,6 +40,6 @@ invite Rob restored-Rob.jsonl
 rob_pid=$!
 traced restored-owner.jsonl grp-relay-remove --state walks.json --unnotified "$(jq -r .address Ray.json)"
 traced restored-Mia.jsonl grp-restore --state mia.json --all
-traced restored-Mia.jsonl grp-recv --state mia.json
+recorded restored-Rob.jsonl 'x.grp.mem.new'
 kill "$rob_pid"
 wait "$rob_pid" || true

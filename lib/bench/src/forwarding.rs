@@ -4,7 +4,7 @@
 //! The relay is a `relay-serve` with its file, the server an `smp-serve` with its own; an owner posts through a connection
 //! with the relay, and every member's post is stored on the server as a message of 16 KiB, which the server counts.
 //! Simulated are the members: they did not join, and their ratchets are copies of one ([`crate::crowd`]). They are away
-//! while the relay works, so that only the relay is measured; a hundred of them come then, take everything that was said
+//! while the relay works, so that only the relay is measured; twenty of them come then, take everything that was said
 //! from the server, decrypt it and acknowledge it, and it has to be what the owner said.
 
 use std::path::Path;
@@ -36,9 +36,9 @@ use crate::watching::{serve_groups, write_records};
 /// All but the server's.
 const CORES: &str = "1-1023";
 /// Members that take what was said.
-const SAMPLE: u64 = 100;
+const SAMPLE: u64 = 20;
 /// Deliveries that are measured at least, in whole posts.
-const DELIVERIES: u64 = 20_000;
+const DELIVERIES: u64 = 10_000;
 /// Nothing that is waited for takes so long.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -188,7 +188,7 @@ impl Scene {
         write_records(&file, &serve_groups(&server, &place, 1).await?)?;
         let mut random = SeededRandom::new(&[11; 32], "members");
         let (client, events) = start_client(&server, &mut random).await?;
-        let mut session = Session { client, events, random };
+        let mut session = Session { client, events, next: None, random };
         let owner = session.connect(&place.address).await?;
         keep(&file, &ConnectionName::Owner(SERVICE, 1), &owner.relay).await?;
         let relay = start_relay(folder.path(), &server)?;

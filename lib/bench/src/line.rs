@@ -9,7 +9,7 @@ use crypto::SeededRandom;
 use crypto::authorize::AuthPrivateKey;
 use net::client::{Client, ClientError, Events, Request};
 use smp::address::ServerAddress;
-use smp::id::RecipientId;
+use smp::id::{MessageId, RecipientId};
 use smp::response::Response;
 
 use crate::Failure;
@@ -19,6 +19,8 @@ use crate::connections::now;
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) events: Events,
+    /// A message that came with an answer.
+    pub(crate) next: Option<(MessageId, Vec<u8>)>,
     pub(crate) random: SeededRandom,
 }
 
@@ -66,24 +68,22 @@ impl Session {
 
     /// The next message of the application, which is acknowledged.
     pub(crate) async fn listen(&mut self, side: &mut Connection) -> Result<Vec<u8>, Failure> {
-        loop {
-            let events = self.hear(side).await?;
-            let message = events.into_iter().find_map(|event| match event {
-                Event::Message(message) => Some(message),
-                _ => None,
-            });
-            if let Some(message) = message {
-                let mut env = Env { now: now(), random: &mut self.random };
-                side.acknowledge(&message.id, None, &mut env)?;
-                self.work(side).await?;
-                return Ok(message.body);
-            }
-        }
+        let event = self.hear(side).await?.into_iter().next();
+        let Some(Event::Message(message)) = event else { return Err(format!("no message, but {event:?}").into()) };
+        let mut env = Env { now: now(), random: &mut self.random };
+        side.acknowledge(&message.id, None, &mut env)?;
+        self.work(side).await?;
+        Ok(message.body)
     }
 
     /// Takes the next message of a queue.
     async fn hear(&mut self, side: &mut Connection) -> Result<Vec<Event>, Failure> {
         let queue = side.subscribed_queue().cloned().ok_or("no queue")?;
+        if let Some((id, body)) = self.next.take() {
+            let events = side.receive(id, &body, &mut Env { now: now(), random: &mut self.random });
+            self.work(side).await?;
+            return Ok(events);
+        }
         loop {
             let event = self.events.next().await.ok_or("the session has ended")?;
             if RecipientId::from(event.entity_id) == queue
@@ -112,6 +112,10 @@ impl Session {
                 Err(ClientError::Refused(error)) => Response::Err(error),
                 other => other?,
             };
+            // The answer to an acknowledgement may bring the next message.
+            if let Response::Msg(id, body) = &response {
+                self.next = Some((id.clone(), body.clone()));
+            }
             if id == TaskId::SecureSendQueue {
                 secured.clone_from(&task.key);
             }

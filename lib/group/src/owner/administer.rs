@@ -64,11 +64,6 @@ impl GroupOwner {
         &self.view.me.id
     }
 
-    /// All owners of the group.
-    pub fn owners(&self) -> impl Iterator<Item = &MemberId> {
-        self.view.group.owners.iter().map(|owner| &owner.id)
-    }
-
     /// Gives an order. If it cannot be given, nothing has changed.
     pub fn order(&mut self, order: &Order, records: &dyn Records, env: &mut Env<'_>) -> Result<Issued, OwnerError> {
         if *order == Order::EndGroup && self.closing.is_some() {
