@@ -97,20 +97,26 @@ impl Speaking {
     }
 }
 
-async fn remember(messages: &Messages, changes: Vec<Change>) -> Result<(), Error> {
+pub(crate) async fn remember(messages: &Messages, changes: Vec<Change>) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }
     messages.write(changes, Vec::new()).await.map(drop)
 }
 
-fn refused(error: MemberError) -> Error {
+/// Why something cannot be said or done.
+pub(crate) fn refused(error: MemberError) -> Error {
     match error {
         MemberError::NotConnected => {
             Error::new(Code::NotYet, error).hint("grp-restore, or grp-relay-invite for owners, goes on with relays")
         }
         MemberError::Speech(SpeechFault::SingleOwner) => {
             Error::new(Code::Usage, error).hint("--force says it all the same")
+        }
+        MemberError::Order(fault) => {
+            let advice = fault.advice();
+            let error = Error::new(Code::Usage, fault);
+            advice.map_or(error.clone(), |advice| error.hint(advice))
         }
         MemberError::Records(error) => Error::new(Code::StoreFailed, error),
         error => Error::new(Code::Usage, error),

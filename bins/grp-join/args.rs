@@ -39,10 +39,6 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "all")]
     pub(crate) no_wait: bool,
 
-    /// Leave the group
-    #[arg(long, conflicts_with_all = ["all", "no_wait", "target"])]
-    pub(crate) leave: bool,
-
     /// Know this server, for shortened links: those that name only its host. May be given more than once
     #[arg(long, value_name = "ADDRESS", value_delimiter = ' ')]
     link_server: Vec<String>,

@@ -39,7 +39,6 @@ const TOOL: Tool = Tool {
             "grp-link-verify \"$LINK\" | grp-join --state walks.json --server \"$SERVER\" | jq '.relays[].status'",
         ),
         ("Join under a name", "grp-join \"$LINK\" --state walks.json --server \"$SERVER\" --name Mia"),
-        ("Leave", "grp-join --state walks.json --leave"),
     ],
     exit: &[
         (1, "the link is not what it promises, or every relay refused"),
@@ -64,16 +63,13 @@ fn run(args: Args, ctx: &mut Context) -> Result<(), Error> {
         let end = take_part(&args, is_new, &mut work).await;
         work.close().await;
         ctx.emit(&keep.document())?;
-        let end = end?;
-        keep.look(|member| result(&args, member, end))
+        end?;
+        keep.look(|member| wanted(&args).outcome(member, args.timeout))
     })
 }
 
 /// A new membership: the link is verified before anything is written.
 fn begin(args: &Args, state: State, ctx: &mut Context) -> Result<(MemberKeep, String), Error> {
-    if args.leave {
-        return Err(Error::new(Code::FileMissing, "there is no membership to leave").at(args.kept.state.display()));
-    }
     let link = group_link::read(args.target.as_deref(), &args.presets()?, "--link-server", ctx)?;
     ctx.refuse_test(args.allow_test)?;
     WrongLink::check(link.kind).map_err(|wrong| Error::new(Code::Usage, wrong).hint(wrong.advice()))?;
@@ -111,13 +107,6 @@ fn go_on(args: &Args, state: State, ctx: &mut Context) -> Result<(MemberKeep, St
 }
 
 async fn take_part(args: &Args, is_new: bool, work: &mut Work<'_>) -> Result<End, Error> {
-    if args.leave {
-        if work.keep().look(|member| member.ended().is_none()) {
-            let events = work.step(|member, env| member.leave(env)).await?.map_err(refused)?;
-            work.told(events).await?;
-        }
-        return work.until_sent().await;
-    }
     if !is_new && work.keep().look(|member| member.ended().is_none()) {
         return work.join_again(wanted(args)).await;
     }
@@ -129,15 +118,5 @@ fn wanted(args: &Args) -> Wanted {
         (true, _) => Wanted::Asked,
         (_, true) => Wanted::All,
         _ => Wanted::One,
-    }
-}
-
-fn result(args: &Args, member: &Membership, end: End) -> Result<(), Error> {
-    match (args.leave, end) {
-        (true, End::Reached) => Ok(()),
-        (true, End::TimedOut) => {
-            Err(Error::new(Code::NotYet, "not everybody was told").hint("the same command goes on"))
-        }
-        (false, _) => wanted(args).outcome(member, args.timeout),
     }
 }

@@ -63,12 +63,17 @@ impl GroupSent {
 
     /// Whether a relay does not have it yet.
     pub fn waits(&self) -> bool {
-        self.relays.iter().any(|relay| relay.status == SentStatus::Waiting)
+        self.relays.iter().any(SentToRelay::waits)
     }
 }
 
 impl SentToRelay {
-    pub(super) fn new(relay: &MemberId, relay_name: Option<String>, waits: bool) -> Self {
+    /// Whether the relay does not have it yet.
+    pub fn waits(&self) -> bool {
+        self.status == SentStatus::Waiting
+    }
+
+    pub(crate) fn new(relay: &MemberId, relay_name: Option<String>, waits: bool) -> Self {
         let status = if waits { SentStatus::Waiting } else { SentStatus::Sent };
         SentToRelay { relay_id: blob_of_member(relay), relay_name, status }
     }

@@ -13,12 +13,15 @@ use std::time::{Duration, Instant};
 
 use cli::{Code, Error};
 use codec::{Decode as _, Encode as _};
-use group::membership::{Change, MessageRecord, RecordError, RecordKey, Records};
+use group::identity::MemberId;
+use group::membership::{Change, MemberRecord, MessageRecord, RecordError, RecordKey, Records};
 use group::message_id::MessageId;
 use group::owner::PastRecords;
 use store::rusqlite::{OptionalExtension as _, params};
 use store::{Schema, Store};
 
+/// How the names of records of members begin, and those of what follows them.
+const MEMBERS: std::ops::Range<&[u8]> = b"P".as_slice()..b"Q".as_slice();
 const SUFFIX: &str = ".messages";
 /// "grpm"
 const SCHEMA: Schema<'_> = Schema { application_id: 0x6772_706d, migrations: &[TABLES, AGES] };
@@ -132,6 +135,33 @@ impl Messages {
             Ok(numbered)
         });
         pending.await.map_err(|error| failed(&error))
+    }
+
+    /// All members that somebody told of, in the order of their IDs.
+    pub fn members(&self) -> Result<Vec<(MemberId, MemberRecord)>, Error> {
+        let rows = self.0.read(|db| {
+            let mut query =
+                db.prepare("SELECT name, value FROM record WHERE name >= ?1 AND name < ?2 ORDER BY name")?;
+            let rows = query.query_map(params![MEMBERS.start, MEMBERS.end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<Result<Vec<(Vec<u8>, Vec<u8>)>, _>>()
+        });
+        let malformed = |error: &dyn std::fmt::Display| Error::new(Code::StoreFailed, error.to_string());
+        let member = |(name, value): (Vec<u8>, Vec<u8>)| {
+            let key = RecordKey::decode_all(&name).map_err(|error| malformed(&error))?;
+            let record = MemberRecord::parse(&key, &value).map_err(|error| malformed(&error))?;
+            match key {
+                RecordKey::Member(id) => Ok((id, record)),
+                _ => Err(malformed(&"a record under another's name")),
+            }
+        };
+        rows.map_err(|error| failed(&error))?.into_iter().map(member).collect()
+    }
+
+    /// What is known of a member, if somebody told of it.
+    pub fn member(&self, id: &MemberId) -> Result<Option<MemberRecord>, Error> {
+        let key = RecordKey::Member(id.clone());
+        let record = self.read(&key).and_then(|bytes| bytes.map(|bytes| MemberRecord::parse(&key, &bytes)).transpose());
+        record.map_err(|error| Error::new(Code::StoreFailed, error))
     }
 
     /// The lines that an earlier run did not print, or did not remember to have printed.

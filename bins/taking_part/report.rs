@@ -45,7 +45,6 @@ impl Report {
         match event {
             Event::Status { relay, status, why } => {
                 let note = why.as_ref().map_or_else(|| status.to_string(), |why| format!("{status}: {why}"));
-                checked(ctx, &called(member, *relay), *status, why.as_ref());
                 step(ctx, &called(member, *relay), "relay_status", &note);
                 self.wait_for(ctx, member, *relay, *status);
             }
@@ -95,14 +94,15 @@ fn differ(ctx: &Context, member: &Membership, marks: &[Mark]) {
     ctx.trace().step(Step { note: &note, ..step });
 }
 
-/// A relay link that was read was checked, and the status says how that ended.
-fn checked(ctx: &Context, name: &str, status: Status, why: Option<&GoneReason>) {
-    let outcome = match (status, why) {
-        (Status::Joining, _) => "ok",
-        (Status::Gone, Some(GoneReason::RelayLink(_))) => Code::CheckFailed.name(),
-        _ => return,
+/// Records what came of the checks of a relay link that was read.
+pub(super) fn checked(ctx: &Context, member: &Membership, task: &TaskId) {
+    let TaskId::ReadRelayLink(relay) = task else { return };
+    let outcome = match member.relay(*relay).and_then(RelayRecord::why_gone) {
+        Some(GoneReason::RelayLink(_)) => Code::CheckFailed.name(),
+        _ => "ok",
     };
-    ctx.trace().step(Step { who: MEMBER, name: "relay_link_check", outcome, about: name, ..Step::default() });
+    let step = Step { who: MEMBER, name: "relay_link_check", outcome, ..Step::default() };
+    ctx.trace().step(Step { about: &called(member, *relay), ..step });
 }
 
 /// Records that what is behind a link was read.

@@ -431,7 +431,11 @@ impl<'a> Work<'a> {
                 self.running.remove(&task);
                 let outcome = of_link(outcome)?;
                 self.keep.look(|member| report::read(self.ctx, member, &task, &outcome));
+                let was_read = matches!(outcome, Outcome::Retrieved(_));
                 self.tell(|member, env| member.finish(&task, outcome, env)).await?;
+                if was_read {
+                    self.keep.look(|member| report::checked(self.ctx, member, &task));
+                }
             }
             _ = self.written.changed() => {}
             () = self.desk.wait() => {}

@@ -14,6 +14,7 @@ mod hearing;
 mod hostile;
 mod lifecycle;
 mod members;
+mod orders;
 mod owners;
 mod relays;
 mod restoring;

@@ -74,7 +74,7 @@ async fn members_hear_each_other_react_and_leave() {
     let id = sent[0]["message_id"].as_str().unwrap();
     let reaction = format!("{{\"type\":\"say\",\"v\":1,\"react_to\":\"{id}\",\"emoji\":\"👍\"}}\n");
     print(&world, "grp-send --state tom.json --timeout 60", &reaction).await;
-    run(&world, "grp-join --state tom.json --leave --timeout 60").await;
+    run(&world, "grp-leave --state tom.json --timeout 60").await;
     let mut printed = Vec::new();
     while !said(&printed).contains(&"x.grp.leave") {
         printed.extend(print(&world, "grp-recv --state mia.json --timeout 60", "").await);

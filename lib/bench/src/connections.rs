@@ -18,8 +18,9 @@ use store::connections::Connections;
 
 use crate::Failure;
 use crate::primitives::Primitives;
+use crate::program::memory_of_this_process;
 use crate::report::Measured;
-use crate::server::{Server, memory_of_this_process};
+use crate::server::Server;
 
 const CONNECTIONS: usize = 1_000;
 /// Messages for each connection in one run. The peers are away, so that only sending is measured; their queues hold more.

@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use crate::Failure;
 use crate::primitives::Primitives;
+use crate::program::program;
 use crate::report::Measured;
-use crate::server::{Server, program};
+use crate::server::Server;
 
 const SECONDS: &str = "8";
 /// Of these, the one in the middle counts: machines are shared.

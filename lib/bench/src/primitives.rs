@@ -12,6 +12,9 @@ use crypto::sign::Ed25519PrivateKey;
 use crypto::{aead, hash};
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
+use store::rusqlite::{Connection, params};
+
+use crate::Failure;
 
 /// One pass over a block.
 const PASS: usize = smp::block::BLOCK;
@@ -71,6 +74,39 @@ impl Primitives {
     pub(crate) fn watched_link(&self) -> f64 {
         2.0 * self.box_pass + self.tls_pass + self.verify_send + 2.0 * self.verify_short
     }
+}
+
+/// Seconds that a sent message takes the embedded store at least, as rows of the sizes that a connection keeps: where its
+/// chain is, the message until it is sent, and its end; many messages in each transaction, every one durable.
+pub(crate) fn stored_message(position: usize, message: usize) -> Result<f64, Failure> {
+    const TOGETHER: u32 = 500;
+    const TIMES: u32 = 20;
+    let folder = tempfile::tempdir()?;
+    let mut db = Connection::open(folder.path().join("rows.sqlite"))?;
+    db.pragma_update(None, "page_size", 16_384)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.execute_batch("CREATE TABLE row (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, value BLOB NOT NULL) STRICT")?;
+    let (position, message) = (vec![1_u8; position], vec![2_u8; message]);
+    let mut spent = 0.0;
+    // The first time writes pages that are new; later ones change them, as a relay does.
+    for time in 0..=TIMES {
+        let start = ThreadTime::now();
+        let tx = db.transaction()?;
+        for id in 0..TOGETHER {
+            let mut put = tx.prepare_cached("INSERT OR REPLACE INTO row VALUES (?1, ?2, ?3)")?;
+            put.execute(params![id, 0, position])?;
+            put.execute(params![1 << 30 | id, time, message])?;
+        }
+        tx.commit()?;
+        let tx = db.transaction()?;
+        for id in 0..TOGETHER {
+            tx.prepare_cached("DELETE FROM row WHERE id = ?1")?.execute([1 << 30 | id])?;
+        }
+        tx.commit()?;
+        spent += if time == 0 { 0.0 } else { start.elapsed().as_secs_f64() };
+    }
+    Ok(spent / f64::from(TOGETHER * TIMES))
 }
 
 /// Seconds that public-key operations take which a connection needs once.

@@ -1,21 +1,19 @@
-//! A running `smp-serve`, pinned to one core, with an eye on its memory and processor time.
+//! A running `smp-serve`, pinned to one core.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::program::Program;
 
 /// The core that servers run on; load comes from the others.
 const CORE: &str = "0";
 
 /// The server, its ready line, and the folder it keeps its state in. Killed when dropped.
 pub(crate) struct Server {
-    child: Child,
+    program: Program,
     ready: Ready,
-    _stdout: BufReader<ChildStdout>,
     folder: Option<tempfile::TempDir>,
 }
 
@@ -46,30 +44,13 @@ impl Server {
     }
 
     fn spawn(folder: &Path, flags: &[&str]) -> Result<Self, Failure> {
-        let mut child = Command::new("taskset")
-            .args(["--cpu-list", CORE])
-            .arg(program("smp-serve")?)
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--http",
-                "127.0.0.1:0",
-                "--max-connections-per-address",
-                "100000",
-                "--quiet",
-            ])
-            .args(flags)
-            .arg("--identity")
-            .arg(folder.join("identity"))
-            .arg("--store")
-            .arg(format!("sqlite://{}", folder.join("state.sqlite").display()))
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
-        let mut line = String::new();
-        stdout.read_line(&mut line)?;
-        let ready = serde_json::from_str(&line)?;
-        Ok(Server { child, ready, _stdout: stdout, folder: None })
+        let (program, ready) = Program::start("smp-serve", CORE, |command| {
+            command.args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+            command.args(["--max-connections-per-address", "100000", "--quiet"]).args(flags);
+            command.arg("--identity").arg(folder.join("identity"));
+            command.arg("--store").arg(format!("sqlite://{}", folder.join("state.sqlite").display()));
+        })?;
+        Ok(Server { program, ready, folder: None })
     }
 
     /// Where clients find it.
@@ -84,17 +65,12 @@ impl Server {
 
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> Result<f64, Failure> {
-        resident(&self.child.id().to_string())
+        self.program.memory()
     }
 
-    /// Seconds of processor time used so far, in user mode and in the kernel.
+    /// Seconds of processor time used so far.
     pub(crate) fn processor_time(&self) -> Result<f64, Failure> {
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after_name = stat.rsplit_once(')').ok_or("no process name")?.1;
-        let fields: Vec<&str> = after_name.split_whitespace().collect();
-        let ticks = |field: usize| -> Result<f64, Failure> { Ok(fields.get(field).ok_or("short stat")?.parse()?) };
-        Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+        self.program.processor_time()
     }
 
     /// The value of a counter that the server publishes.
@@ -106,24 +82,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Resident memory of the measuring process in bytes.
-pub(crate) fn memory_of_this_process() -> Result<f64, Failure> {
-    resident("self")
-}
-
-fn resident(process: &str) -> Result<f64, Failure> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
-    Ok(kibibytes.ok_or("no VmRSS")?.trim().parse::<f64>()? * 1024.0)
-}
-
 /// One request over plain HTTP on loopback.
 fn get(host: &str, path: &str) -> Result<String, Failure> {
     use std::io::{Read as _, Write as _};
@@ -132,11 +90,4 @@ fn get(host: &str, path: &str) -> Result<String, Failure> {
     let mut response = String::new();
     stream.read_to_string(&mut response)?;
     Ok(response)
-}
-
-/// A program of this project, built beside this one.
-pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
-    let own = std::env::current_exe()?;
-    let path = own.with_file_name(name);
-    if path.exists() { Ok(path) } else { Err(format!("{name} is not built: use scripts/bench").into()) }
 }

@@ -24,9 +24,10 @@ use crate::client::{runtime, start_client};
 use crate::connections::{count, now};
 use crate::owners::{Group, create_groups, list_relays};
 use crate::primitives::Primitives;
+use crate::program::memory_of_this_process;
 use crate::relays::{config, make_address, start};
 use crate::report::Measured;
-use crate::server::{Server, memory_of_this_process};
+use crate::server::Server;
 
 const GROUPS: usize = 10_000;
 /// How often all groups are put into memory to see what they take.
@@ -36,7 +37,8 @@ const ROUND: Duration = Duration::from_secs(20 * 60);
 /// Links are made so much before they are looked at.
 const BEFORE: Duration = Duration::from_secs(3_600);
 
-type Records = Vec<(RecordKey, Vec<u8>)>;
+/// The records of a relay's machine.
+pub(crate) type Records = Vec<(RecordKey, Vec<u8>)>;
 
 /// One round over all groups, after one that is not measured.
 pub(crate) fn measure() -> Result<Vec<Measured>, Failure> {
@@ -63,7 +65,11 @@ pub(crate) fn measure() -> Result<Vec<Measured>, Failure> {
 }
 
 /// Groups on the server, each of which lists the relay, and the records of a relay that has found itself there.
-async fn serve_groups(server: &Server, place: &ServerWithPassword, count: usize) -> Result<Records, Failure> {
+pub(crate) async fn serve_groups(
+    server: &Server,
+    place: &ServerWithPassword,
+    count: usize,
+) -> Result<Records, Failure> {
     let mut random = SeededRandom::new(&[8; 32], &format!("{count} owners"));
     let (client, _events) = start_client(server, &mut random).await?;
     let groups = create_groups(&client, place, count, &mut random).await?;
@@ -128,7 +134,7 @@ impl Served {
     }
 }
 
-fn write_records(file: &Path, records: &Records) -> Result<(), Failure> {
+pub(crate) fn write_records(file: &Path, records: &Records) -> Result<(), Failure> {
     let mut db = Connection::open(file)?;
     let tx = db.transaction()?;
     for (key, value) in records {

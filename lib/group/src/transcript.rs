@@ -54,6 +54,11 @@
 //! [`Transcript::merge`] takes of each owner the mark with the higher number. Whoever watches the link can guess which
 //! owner said something as the group: the one whose mark counts it first.
 //!
+//! # Who reads it
+//!
+//! Whoever has the group link, as everything else there: how much is said, when, and under which member IDs. That is whoever
+//! may join. Owners who do not want it turn marks [off](Setting::Off).
+//!
 //! # Whom it protects since when
 //!
 //! A member expects what was said since a relay that it is still connected to admitted it, ten minutes later to be safe

@@ -77,6 +77,6 @@ impl LedgerDocument {
             Setting::On(Strength::Digest) => "digest",
         };
         let shown = LedgerDocument { strength: strength.to_owned(), counted: ledger.total(), marked: ledger.marked() };
-        (*ledger != Ledger::default()).then_some(shown)
+        (ledger.setting() != Setting::default() || ledger.total() > 0).then_some(shown)
     }
 }

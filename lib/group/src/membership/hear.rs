@@ -237,10 +237,14 @@ impl View {
         if joined && info.member_role.is_privileged() && !vouched_for && !record.is_known() {
             return self.refuse("a relay claims rights for somebody who has none", step);
         }
-        if let Some(record) = step.page.member_mut(id)
-            && record.introduced(info, vouched_for) == Err(OtherKey)
-        {
-            step.other_key(id);
+        let now = seconds(step.now);
+        if let Some(record) = step.page.member_mut(id) {
+            if joined {
+                record.seen(now);
+            }
+            if record.introduced(info, vouched_for) == Err(OtherKey) {
+                step.other_key(id);
+            }
         }
         self.count(id, step);
     }
@@ -290,10 +294,12 @@ impl View {
             return self.joined(id, &message, step);
         }
         let said = message.message().clone();
+        let now = seconds(step.now);
         match message.verify(&self.author(id, record), &self.recipient()) {
             Ok(message) => {
                 if let Some(record) = step.page.member_mut(id).filter(|_| *message.event() != ChatEvent::GroupLeave) {
                     record.called(name);
+                    record.seen(now);
                 }
                 self.accepted(&message, sent_at, step);
             }

@@ -38,6 +38,7 @@ use crate::body::single;
 use crate::element::AuthoredMessage;
 use crate::event::{Event as ChatEvent, MemberRemoval, MemberRestriction, OwnProfile, RoleChange};
 use crate::identity::{MemberId, MemberPublicKey};
+use crate::keys::Author;
 use crate::limits;
 use crate::member::{MemberProfile, MemberRestrictions, Restriction, Role};
 use crate::message::Message;
@@ -129,6 +130,11 @@ impl Order {
 }
 
 impl Membership {
+    /// What is known of a member: its role, its key, and where that comes from.
+    pub fn who(&self, id: &MemberId, record: &MemberRecord) -> Author {
+        self.view.author(id, record)
+    }
+
     /// Gives an order through all relays that can be talked to. If it cannot be given, nothing has changed.
     pub fn order(&mut self, order: &Order, records: &dyn Records, env: &mut Env<'_>) -> Result<Ordered, MemberError> {
         self.check_not_over()?;

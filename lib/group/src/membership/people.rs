@@ -32,6 +32,9 @@ pub struct MemberRecord {
     standing: Standing,
     #[serde(default)]
     blocked: bool,
+    /// When something of it came last, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen_at: Option<i64>,
     /// What it wrote went with it.
     #[serde(default, skip_serializing_if = "is_false")]
     erased: bool,
@@ -109,6 +112,11 @@ impl MemberRecord {
         self.blocked
     }
 
+    /// When something that it said arrived last, or that it has come, in Unix seconds.
+    pub fn seen_at(&self) -> Option<i64> {
+        self.seen_at
+    }
+
     /// Whether what it wrote was removed with it.
     pub fn is_erased(&self) -> bool {
         self.erased
@@ -160,6 +168,11 @@ impl MemberRecord {
         if self.name.is_empty() {
             self.name = shown(name);
         }
+    }
+
+    /// Something of it arrived.
+    pub(super) fn seen(&mut self, at: i64) {
+        self.seen_at = self.seen_at.max(Some(at));
     }
 
     pub(super) fn named(&mut self, profile: &MemberProfile) {

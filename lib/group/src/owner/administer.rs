@@ -27,7 +27,8 @@ use super::status::InactiveReason;
 use super::task::{DeleteLink, Task};
 use super::{Event, GroupOwner, OwnerError, RelayRecord};
 use crate::identity::MemberId;
-use crate::membership::{Change, Composed, Given, Order, OrderFault, Records, give};
+use crate::keys::Author;
+use crate::membership::{Change, Composed, Given, MemberRecord, Order, OrderFault, Records, give};
 use crate::message_id::MessageId;
 
 /// An order that an owner gave.
@@ -53,6 +54,16 @@ pub struct Closing {
 }
 
 impl GroupOwner {
+    /// What is known of a member: its role, its key, and where that comes from.
+    pub fn who(&self, id: &MemberId, record: &MemberRecord) -> Author {
+        self.view.author(id, record)
+    }
+
+    /// The owner's own name in the group.
+    pub fn id(&self) -> &MemberId {
+        &self.view.me.id
+    }
+
     /// Gives an order. If it cannot be given, nothing has changed.
     pub fn order(&mut self, order: &Order, records: &dyn Records, env: &mut Env<'_>) -> Result<Issued, OwnerError> {
         if *order == Order::EndGroup && self.closing.is_some() {

@@ -2,6 +2,9 @@
 //!
 //! A mark is made when nothing that counts is still on its way, see [`GroupOwner::mark_transcript`]; the link is written
 //! first, so that it never says less than what relays pass on.
+//!
+//! The names of 64 posts take 3.6 KB of JSON, with digests 7.2 KB; 10 KB stand in a link uncompressed, and compressed JSON
+//! may be longer. A picture in the profile may leave less: then the mark names fewer posts, or none, and still counts all.
 
 use agent::time::Env;
 

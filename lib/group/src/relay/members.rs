@@ -67,7 +67,7 @@ pub use self::event::{JoinDismissal, MemberEvent, Parting};
 pub use self::hall::{Hall, Lane, LaneState};
 pub use self::inputs::{Members, end, forget_old};
 pub use self::introduction::Stage;
-pub use self::member::{Link, LinkState, Member, MemberState};
+pub use self::member::{Burst, Link, LinkState, Member, MemberState};
 pub use self::message::StoredMessage;
 pub use self::persona::Persona;
 pub use self::rows::{MalformedRow, ReadRows, Rows};

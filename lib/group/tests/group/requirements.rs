@@ -34,6 +34,7 @@ fn file(place: &str) -> PathBuf {
         "owner" | "relay" | "member" | "flow" | "chat" | "group" => "tests",
         "service" => "../relay/tests",
         "links" => "../agent/tests",
+        "members" => "../world/tests",
         "real" | "golden" => "../../testdata",
         other => panic!("no tests in {other}"),
     };

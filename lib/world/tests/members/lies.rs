@@ -57,12 +57,14 @@ pub(crate) enum Vice {
     OtherGroup,
     /// Joiners are told another profile.
     OtherProfile,
+    /// Joiners get the first roster there was.
+    OldRoster,
     /// What nobody can read.
     Garbage,
 }
 
 impl Vice {
-    pub(crate) const ALL: [Vice; 19] = [
+    pub(crate) const ALL: [Vice; 20] = [
         Vice::Drop,
         Vice::DropForSome,
         Vice::AlterUnsigned,
@@ -81,6 +83,7 @@ impl Vice {
         Vice::WrongCount,
         Vice::OtherGroup,
         Vice::OtherProfile,
+        Vice::OldRoster,
         Vice::Garbage,
     ];
 }
@@ -109,7 +112,7 @@ impl Stage {
         let Client::Member(member) = self.pipes.all[pipe].client else {
             return self.post(pipe, Way::ToClient, Letter::Body(body.to_vec()));
         };
-        if self.is_honest(relay) {
+        if self.plan.relays[relay].vices.is_empty() {
             return self.post(pipe, Way::ToClient, Letter::Body(body.to_vec()));
         }
         let mut elements = Vec::new();
@@ -124,7 +127,31 @@ impl Stage {
             elements.reverse();
             self.count("bodies in another order");
         }
+        if self.vice(relay, Vice::OldRoster) {
+            elements = self.antedate(relay, elements);
+        }
         self.say_all(pipe, &elements);
+    }
+
+    /// T10: whoever is to get a roster gets the first one that the relay ever passed on.
+    fn antedate(&mut self, relay: usize, elements: Vec<Element>) -> Vec<Element> {
+        let of_roster = |element: &Element| match element {
+            Element::Forward(Forward { content: ForwardContent::Message(message), .. }) => {
+                matches!(message.message().event, Event::GroupRoster(_))
+            }
+            Element::Chunk(_) => true,
+            _ => false,
+        };
+        let (roster, others): (Vec<_>, Vec<_>) = elements.iter().cloned().partition(of_roster);
+        // A header and its chunks come together as long as they are short.
+        if roster.len() < 2 {
+            return elements;
+        }
+        let first = self.rosters.entry(relay).or_insert_with(|| roster.clone()).clone();
+        if first != roster {
+            self.count("old rosters that joiners got");
+        }
+        others.into_iter().chain(first).collect()
     }
 
     /// Packs elements and sends them.

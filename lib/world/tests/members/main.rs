@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`schedules`] | everything follows from a seed |
+//! | [`vices`] | the threat model line by line: one relay, one vice; and vices that the judgement must find out |
 //! | [`plan`] | what is drawn from it |
 //! | [`stage`] | the clock, crashes, letters |
 //! | [`owner`], [`member`], [`relay`] | the programs, which run the tasks of their machines as the tools and `lib/relay` do |
@@ -29,3 +30,4 @@ mod rows;
 mod schedules;
 mod stage;
 mod truth;
+mod vices;

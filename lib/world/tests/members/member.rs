@@ -101,6 +101,7 @@ impl Stage {
                 }
                 self.note(format_args!("member {number} is {} and joins", machine.id()));
                 self.truth.people.insert(machine.id().clone(), Client::Member(number));
+                self.truth.keys.insert(machine.id().clone(), machine.key());
                 self.members[number].machine = Some(machine);
                 self.count("members that joined");
             }
@@ -194,7 +195,7 @@ impl Stage {
                     self.told(number, None, events);
                 }
             }
-            Deed::Invite(_) | Deed::Remove { .. } | Deed::Profile(_) => panic!("not for members"),
+            other => panic!("{other:?} is not for members"),
         }
         self.wake(Party::Member(number));
     }

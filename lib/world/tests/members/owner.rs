@@ -7,8 +7,9 @@ use agent::link_read::RetrievedLinkData;
 use agent::time::{Env, Time};
 use group::content::{Content, Reaction};
 use group::document::{GroupDocument, GroupState};
-use group::identity::MemberId;
-use group::membership::{MessageRecord, RecordError, RecordKey, Records, Saying, Speech, Voice};
+use group::identity::{MemberId, MemberPublicKey};
+use group::member::Role;
+use group::membership::{Assurance, MessageRecord, Order, RecordError, RecordKey, Records, Saying, Speech, Voice};
 use group::message_id::MessageId;
 use group::owner::{ConnectionName, Event, GroupOwner, Outcome, OwnerError, Persona, Received, Removal, Task, TaskId};
 use group::profile::{GroupProfile, GroupType};
@@ -22,7 +23,7 @@ use world::Dice;
 use crate::checks::Reader;
 use crate::links::Found;
 use crate::pipes::{Client, Letter, PipeId, Way};
-use crate::plan::{Deed, What, Words};
+use crate::plan::{Deed, Rank, What, Words};
 use crate::stage::{Fate, Host, Party, Stage, seconds, server};
 use crate::truth::{Kind, Utterance};
 
@@ -73,6 +74,16 @@ impl Owner {
         };
         self.machine = *machine;
         self.machine.open(now);
+    }
+}
+
+fn role(rank: Rank) -> Role {
+    match rank {
+        Rank::Observer => Role::Observer,
+        Rank::Author => Role::Author,
+        Rank::Member => Role::Member,
+        Rank::Moderator => Role::Moderator,
+        Rank::Admin => Role::Admin,
     }
 }
 
@@ -186,6 +197,7 @@ impl Stage {
                 Outcome::Done
             }
             Task::SetQueueKeys(_) => Outcome::Done,
+            Task::DeleteLink(_) => panic!("nobody ends the group"),
             Task::WriteLink(write) => {
                 let link = self.owners[number].machine.link().group().short_link().clone();
                 let sender_id = self.links.group().sender_id;
@@ -193,7 +205,6 @@ impl Stage {
                 self.note(format_args!("owner {number} writes the group link"));
                 Outcome::Written(write.version)
             }
-            Task::DeleteLink(_) => panic!("nobody ends this group"),
         }
     }
 
@@ -270,9 +281,8 @@ impl Stage {
                 let record = self.owners[number].machine.relay_at(&address).map(|record| record.id().clone());
                 let removal = Removal { last: true, unnotified: *unnotified };
                 let mut env = Env { now: self.now, random: &mut self.random };
-                let removed = |id: &MemberId| self.owners[number].machine.remove(id, removal, &mut env).is_ok();
-                if let Some(id) = record.filter(removed) {
-                    self.truth.removed.insert(id);
+                if let Some(id) = record {
+                    drop(self.owners[number].machine.remove(&id, removal, &mut env));
                 }
             }
             Deed::Profile(which) => {
@@ -287,10 +297,34 @@ impl Stage {
                     self.truth.profiles.push(profile);
                 }
             }
+            Deed::Appoint(member, rank) => self.orders(number, *member, |id, key| Order::Role {
+                member: id,
+                role: role(*rank),
+                key: Assurance::Compared(key),
+            }),
+            Deed::Expel(member) => {
+                self.truth.expelled.insert(*member);
+                self.orders(number, *member, |id, _| Order::Remove { member: id, messages: false });
+            }
+            Deed::Block(member, blocked) => {
+                self.orders(number, *member, |id, _| Order::Block { member: id, blocked: *blocked });
+            }
             Deed::Say(words) => self.owner_says(number, words),
             Deed::Leave => panic!("owners do not leave"),
         }
         self.wake(Party::Owner(number));
+    }
+
+    /// The owner gives an order about a member, whose key it compared with that member.
+    fn orders(&mut self, number: usize, member: usize, order: impl FnOnce(MemberId, MemberPublicKey) -> Order) {
+        let Some(machine) = self.members[member].machine.as_ref() else { return };
+        let order = order(machine.id().clone(), machine.key());
+        let Owner { machine, disk, .. } = &mut self.owners[number];
+        let mut env = Env { now: self.now, random: &mut self.random };
+        let Ok(issued) = machine.order(&order, disk, &mut env) else { return self.count("orders that made no sense") };
+        disk.write(issued.changes);
+        self.owner_told(number, None, issued.events);
+        self.count("orders that owners gave");
     }
 
     fn owner_says(&mut self, number: usize, words: &Words) {

@@ -21,11 +21,13 @@ pub(crate) struct RelayPlan {
     pub(crate) vices: Vec<Vice>,
     /// How long it takes over each thing at most, in milliseconds.
     pub(crate) pace: u64,
+    /// The judgement takes it for honest: whatever it does must look like a fault then.
+    pub(crate) disguised: bool,
 }
 
 impl RelayPlan {
     pub(crate) fn is_honest(&self) -> bool {
-        self.vices.is_empty()
+        self.vices.is_empty() || self.disguised
     }
 }
 
@@ -55,12 +57,31 @@ pub(crate) struct Words {
     pub(crate) as_group: bool,
 }
 
+/// A role that owners give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rank {
+    Observer,
+    Author,
+    Member,
+    Moderator,
+    Admin,
+}
+
 /// What a user wants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed {
     Invite(usize),
-    Remove { relay: usize, unnotified: bool },
+    Remove {
+        relay: usize,
+        unnotified: bool,
+    },
     Profile(u64),
+    /// A member gets another role.
+    Appoint(usize, Rank),
+    /// A member is removed.
+    Expel(usize),
+    /// A member is blocked, or no longer.
+    Block(usize, bool),
     Say(Words),
     Leave,
 }
@@ -163,6 +184,22 @@ impl Plan {
             let words = Words { what, signed: dice.coin(), as_group: false };
             self.acts.push((moment(dice, MINUTE, busy), Act::Member(member, Deed::Say(words))));
         }
+        for _ in 0..dice.between(0..=4) {
+            let member = dice.between(0..=members as u64 - 1) as usize;
+            let rank =
+                dice.pick(&[Rank::Author, Rank::Member, Rank::Member, Rank::Moderator, Rank::Admin, Rank::Observer]);
+            self.acts.push((moment(dice, MINUTE, busy), Act::Owner(0, Deed::Appoint(member, rank))));
+            for _ in 0..dice.between(0..=4) {
+                let what = dice.pick(&[What::Post, What::Post, What::Reply, What::Edit, What::Delete, What::React]);
+                let words = Words { what, signed: dice.coin(), as_group: false };
+                self.acts.push((moment(dice, MINUTE, busy), Act::Member(member, Deed::Say(words))));
+            }
+        }
+        if dice.per_mille(400) {
+            let member = dice.between(0..=members as u64 - 1) as usize;
+            let deed = dice.pick(&[Deed::Expel(member), Deed::Block(member, true), Deed::Block(member, false)]);
+            self.acts.push((moment(dice, MINUTE, busy), Act::Owner(0, deed)));
+        }
         for which in 0..dice.pick(&[0, 0, 1, 2]) {
             self.acts.push((moment(dice, MINUTE, busy), Act::Owner(0, Deed::Profile(which))));
         }
@@ -233,5 +270,5 @@ fn random_member(dice: &mut Dice, busy: u64) -> MemberPlan {
 fn random_relay(dice: &mut Dice) -> RelayPlan {
     let count = if dice.coin() { dice.between(1..=4) } else { 0 };
     let vices = (0..count).map(|_| dice.pick(&Vice::ALL)).collect();
-    RelayPlan { vices, pace: dice.pick(&[5, 200, 5_000]) }
+    RelayPlan { vices, pace: dice.pick(&[5, 200, 5_000]), disguised: false }
 }

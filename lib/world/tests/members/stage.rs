@@ -85,6 +85,8 @@ pub(crate) struct Stage {
     pub(crate) misdeeds: Vec<Misdeed>,
     /// What hostile relays decided about messages.
     pub(crate) decisions: BTreeMap<(usize, Vice, MessageId), bool>,
+    /// The first rosters that hostile relays passed on.
+    pub(crate) rosters: BTreeMap<usize, Vec<Element>>,
     /// What hostile relays may say again.
     pub(crate) remembered: Vec<Vec<Element>>,
     letters: u64,
@@ -117,6 +119,7 @@ impl Stage {
             truth: Truth::default(),
             misdeeds: Vec::new(),
             decisions: BTreeMap::new(),
+            rosters: BTreeMap::new(),
             remembered: vec![Vec::new(); plan.relays.len()],
             letters: 0,
             plan,

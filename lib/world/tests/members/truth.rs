@@ -6,7 +6,7 @@ use agent::time::Time;
 use codec::Encode as _;
 use group::body::Batch;
 use group::element::{AuthoredMessage, Element};
-use group::identity::MemberId;
+use group::identity::{MemberId, MemberPublicKey};
 use group::message_id::MessageId;
 use group::profile::GroupProfile;
 
@@ -46,10 +46,12 @@ pub(crate) struct Truth {
     /// Who is who.
     pub(crate) people: BTreeMap<MemberId, Client>,
     pub(crate) relay_ids: BTreeMap<MemberId, usize>,
+    /// Their keys.
+    pub(crate) keys: BTreeMap<MemberId, MemberPublicKey>,
     /// Every profile that the group ever had.
     pub(crate) profiles: Vec<GroupProfile>,
-    /// Relays that an owner removed.
-    pub(crate) removed: BTreeSet<MemberId>,
+    /// Members that an owner removed.
+    pub(crate) expelled: BTreeSet<usize>,
 }
 
 impl Truth {
