@@ -7,13 +7,14 @@ use std::time::Duration;
 use agent::time::Time;
 use group::identity::MemberId;
 use group::keys::KeySource;
-use group::membership::{EndReason, Event, Heard, Mark, PATIENCE, Status};
+use group::membership::{Compared, EndReason, Event, Finding, Heard, Mark, PATIENCE, Status};
 use group::message_id::MessageId;
 use group::profile::GroupProfile;
 use group::relay::members::ReadRows;
 use group::verification::Trust;
 
 use crate::lies::{Misdeed, Vice};
+use crate::links::LinkLie;
 use crate::pipes::{Client, PipeId};
 use crate::plan::Act;
 use crate::stage::Stage;
@@ -32,6 +33,8 @@ pub(crate) struct Reader {
     /// The place of the last message of an author that a relay brought.
     last: BTreeMap<(usize, Client), u64>,
     missing: BTreeSet<(MessageId, MemberId)>,
+    /// Posts that no relay brought, as an owner's mark shows.
+    withheld: BTreeSet<MessageId>,
     marks: Vec<(MessageId, Mark)>,
     /// Relays whose words were refused or dropped, and when last.
     refused: BTreeMap<MemberId, Time>,
@@ -64,6 +67,16 @@ impl Stage {
             .any(|(_, act)| matches!(act, Act::Cut(one, other) if (Client::Member(*one), *other) == (who, relay)))
     }
 
+    /// Whether a relay was to bring something to a member that it had let in before that was said.
+    fn owes(&self, who: Client, relay: usize, message: &MessageId) -> bool {
+        let Client::Member(member) = who else { return false };
+        let said = self.truth.said.get(message);
+        let meant = said.filter(|said| matches!(said.author, Client::Owner(_)) && said.relays.contains(&relay));
+        let at = meant.map(|said| said.at).or(self.truth.orders.get(message).copied());
+        let since = self.members[member].reader.since.get(&relay);
+        !self.was_cut(who, relay) && since.zip(at).is_some_and(|(since, at)| *since < at)
+    }
+
     fn was_expelled(&self, who: Client) -> bool {
         matches!(who, Client::Member(number) if self.truth.expelled.contains(&number))
     }
@@ -86,13 +99,7 @@ impl Stage {
             Event::Missing { message, relay } => {
                 self.note(format_args!("{who:?} misses {message} from {relay}"));
                 self.count("messages that relays did not bring");
-                let meant = |relay: usize| {
-                    let said = self.truth.said.get(message);
-                    said.is_some_and(|said| matches!(said.author, Client::Owner(_)) && said.relays.contains(&relay))
-                };
-                let is_order = self.truth.orders.contains(message);
-                let owes =
-                    |relay: usize| self.is_honest(relay) && !self.was_cut(who, relay) && (is_order || meant(relay));
+                let owes = |relay: usize| self.is_honest(relay) && self.owes(who, relay, message);
                 if self.relay_of(relay).is_some_and(owes) {
                     self.violate(format_args!("{who:?} misses {message} from the honest relay {relay}"));
                 }
@@ -120,6 +127,7 @@ impl Stage {
             Event::Ended(EndReason::Left) => {}
             Event::Ended(EndReason::Removed) if self.was_expelled(who) => self.count("members that were removed"),
             Event::Ended(why) => self.violate(format_args!("T6: to {who:?} the group has ended: {why}")),
+            Event::Compared(finding) => self.judge_finding(who, finding),
             Event::LinkReplayed => self.count("old link data that was found out"),
             _ => {}
         }
@@ -129,6 +137,28 @@ impl Stage {
     fn judge_profile(&mut self, who: Client, profile: &GroupProfile) {
         if !self.truth.profiles.iter().any(|known| known.says_the_same(profile)) {
             self.violate(format_args!("T5: {who:?} believes in a profile of nobody: {profile:?}"));
+        }
+    }
+
+    /// What owners counted, compared with what came.
+    fn judge_finding(&mut self, who: Client, finding: &Finding) {
+        self.note(format_args!("{who:?} compares marks: {finding:?}"));
+        let lies = self.plan.acts.iter().any(|(_, act)| matches!(act, Act::Link(LinkLie::Old(_))));
+        match &finding.what {
+            Compared::Withheld { message, .. } => {
+                self.count("posts that were found withheld");
+                self.reader(who).withheld.insert(message.clone());
+                if self.reader(who).brought.keys().any(|(_, brought)| brought == message) {
+                    self.violate(format_args!("{who:?} takes {message} for withheld, which came"));
+                }
+            }
+            Compared::WithheldUnnamed { .. } => self.count("posts without names that were found withheld"),
+            Compared::Unmarked { .. } => self.count("own posts that no owner counted"),
+            Compared::Replayed if lies => self.count("old marks that were found out"),
+            Compared::Altered { relays, .. } if relays.iter().all(|relay| !self.is_honest_id(&relay.0)) => {
+                self.count("posts that marks show to be altered");
+            }
+            other => self.violate(format_args!("{who:?} compares marks and is wrong: {other:?}")),
         }
     }
 
@@ -336,7 +366,8 @@ impl Stage {
         let Misdeed { relay, id, member, vice, message, at } = misdeed;
         let reader = &self.members[*member].reader;
         let seen = match (vice, message) {
-            (Vice::Drop | Vice::DropForSome, Some(message)) => {
+            (Vice::Conspire, Some(message)) if self.is_kept_from(*member, message) => reader.withheld.contains(message),
+            (Vice::Drop | Vice::DropForSome | Vice::Conspire, Some(message)) => {
                 if !self.was_due(misdeed, message) {
                     return;
                 }
@@ -373,6 +404,19 @@ impl Stage {
         } else {
             self.violate(format_args!("nobody tells member {member} of what relay {relay} did: {misdeed:?}"));
         }
+    }
+
+    /// Whether nobody brought a message to a member that must have found that out by the owner's marks: a relay had let
+    /// it in for longer than clocks differ, and still serves it.
+    fn is_kept_from(&self, member: usize, message: &MessageId) -> bool {
+        let reader = &self.members[member].reader;
+        let Some(said) = self.truth.said.get(message).filter(|said| said.kind == Kind::Post && !said.apart) else {
+            return false;
+        };
+        let brought = reader.brought.keys().any(|(_, brought)| brought == message);
+        let long = |since: &Time| said.at.since(*since) > 2 * PATIENCE;
+        let mut served = reader.since.iter().filter(|(relay, _)| !reader.until.contains_key(relay));
+        !brought && served.any(|(_, since)| long(since))
     }
 
     /// Honest relays that a member was connected with long before and long after a moment.

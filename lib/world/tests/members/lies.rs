@@ -17,12 +17,15 @@ use group::signature::Signer;
 
 use crate::pipes::{Client, Letter, PipeId, Way};
 use crate::stage::{Stage, seconds};
+use crate::truth::Kind;
 
 /// What a relay does that it should not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Vice {
     /// Some messages reach nobody.
     Drop,
+    /// All who do this drop the same posts of the owner.
+    Conspire,
     /// Some messages do not reach some.
     DropForSome,
     /// Messages that nobody signed say something else.
@@ -64,8 +67,9 @@ pub(crate) enum Vice {
 }
 
 impl Vice {
-    pub(crate) const ALL: [Vice; 20] = [
+    pub(crate) const ALL: [Vice; 21] = [
         Vice::Drop,
+        Vice::Conspire,
         Vice::DropForSome,
         Vice::AlterUnsigned,
         Vice::Split,
@@ -190,6 +194,8 @@ impl Stage {
 
     /// Whether a relay does this to a message: to everybody or to nobody.
     fn decides(&mut self, relay: usize, vice: Vice, id: &MessageId) -> bool {
+        // Conspirators agree.
+        let relay = if vice == Vice::Conspire { 0 } else { relay };
         let malice = &mut self.malice;
         *self.decisions.entry((relay, vice, id.clone())).or_insert_with(|| malice.per_mille(OFTEN))
     }
@@ -216,6 +222,12 @@ impl Stage {
         let Some(id) = message.message().id.clone() else { return Some(whole) };
         if self.vice(relay, Vice::Drop) && self.decides(relay, Vice::Drop, &id) {
             self.misdeed(relay, pipe, Vice::Drop, Some(id));
+            return None;
+        }
+        let post =
+            self.truth.said.get(&id).is_some_and(|said| said.kind == Kind::Post && said.author == Client::Owner(0));
+        if post && self.vice(relay, Vice::Conspire) && self.decides(relay, Vice::Conspire, &id) {
+            self.misdeed(relay, pipe, Vice::Conspire, Some(id));
             return None;
         }
         if self.vice(relay, Vice::DropForSome) && self.malice.per_mille(OFTEN) {

@@ -157,7 +157,7 @@ impl Stage {
             }
             Task::Send { connection, body } => {
                 let author = machine.id().clone();
-                self.truth.note_signed(&author, &body);
+                self.truth.note_signed(&author, &body, self.now);
                 self.send(client, &connection, body);
                 Outcome::Done
             }

@@ -1,6 +1,7 @@
 //! An owner's program: it runs the tasks of its machine as the tools do, and says what the plan wants.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent::connection::Delivery;
 use agent::link_read::RetrievedLinkData;
@@ -33,6 +34,9 @@ pub(crate) const TASKS: usize = 10_000;
 /// Joiners get what was said before.
 const HISTORY: &str = r#"{"history":{"enable":"on"}}"#;
 
+/// Marks of what was said are not written more often.
+const BETWEEN_MARKS: Duration = Duration::from_secs(60);
+
 /// Records as they are on disk.
 #[derive(Clone, Default)]
 pub(crate) struct Disk(pub(crate) BTreeMap<RecordKey, Vec<u8>>);
@@ -60,6 +64,8 @@ pub(crate) struct Owner {
     pub(crate) machine: GroupOwner,
     pub(crate) disk: Disk,
     pub(crate) host: Host,
+    /// When it last published how much was said.
+    marked_at: Option<Time>,
     /// What it was shown.
     pub(crate) reader: Reader,
 }
@@ -121,6 +127,7 @@ impl Stage {
             machine,
             disk: Disk::default(),
             host: Host::default(),
+            marked_at: None,
             reader: Reader::default(),
         });
     }
@@ -131,7 +138,11 @@ impl Stage {
         self.owner_told(number, None, events);
         for _ in 0..TASKS {
             let Some(id) = self.owners[number].machine.due(self.now).first().cloned() else {
-                return self.owners[number].machine.next_due();
+                let next = self.mark_transcript(number);
+                if self.owners[number].machine.due(self.now).is_empty() {
+                    return self.owners[number].machine.next_due().into_iter().chain(next).min();
+                }
+                continue;
             };
             let outcome = match self.fails() {
                 true => Outcome::Unreachable("the network is gone".to_owned()),
@@ -147,6 +158,20 @@ impl Stage {
             }
         }
         self.violate(format_args!("tasks of owner {number} without end"));
+        None
+    }
+
+    /// The owner publishes how much was said, as seldom as the tools do; when it may again, if there is more by then.
+    fn mark_transcript(&mut self, number: usize) -> Option<Time> {
+        let Owner { machine, marked_at, .. } = &mut self.owners[number];
+        let next = marked_at.map(|at: Time| at.after(BETWEEN_MARKS)).filter(|next| *next > self.now);
+        if !machine.ledger().has_unmarked() || next.is_some() {
+            return next.filter(|_| machine.ledger().has_unmarked());
+        }
+        *marked_at = Some(self.now);
+        let mut env = Env { now: self.now, random: &mut self.random };
+        let events = machine.mark_transcript(&mut env);
+        self.owner_told(number, None, events);
         None
     }
 
@@ -187,7 +212,7 @@ impl Stage {
             Task::Send { connection, bodies } => {
                 let author = self.owners[number].id.clone();
                 for body in bodies {
-                    self.truth.note_signed(&author, &body);
+                    self.truth.note_signed(&author, &body, self.now);
                     self.send(client, &connection, body);
                 }
                 Outcome::Done

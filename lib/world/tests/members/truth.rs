@@ -42,7 +42,7 @@ pub(crate) struct Truth {
     /// Everything that owners and members signed, by whom.
     signed: HashSet<(MemberId, Vec<u8>)>,
     /// What owners ordered or announced, by its names.
-    pub(crate) orders: BTreeSet<MessageId>,
+    pub(crate) orders: BTreeMap<MessageId, Time>,
     /// Who is who.
     pub(crate) people: BTreeMap<MemberId, Client>,
     pub(crate) relay_ids: BTreeMap<MemberId, usize>,
@@ -56,11 +56,15 @@ pub(crate) struct Truth {
 
 impl Truth {
     /// Somebody sends this: what is signed in it is really signed.
-    pub(crate) fn note_signed(&mut self, author: &MemberId, body: &[u8]) {
+    pub(crate) fn note_signed(&mut self, author: &MemberId, body: &[u8], now: Time) {
+        let by_owner = matches!(self.people.get(author), Some(Client::Owner(_)));
         for element in Batch::parse(body).expect("our own body") {
             if let Ok(Element::Message(message @ AuthoredMessage::Signed(_))) = element {
-                if !message.message().event.is_content() {
-                    self.orders.extend(message.message().id.clone());
+                if by_owner && !message.message().event.is_content() {
+                    let id = message.message().id.clone();
+                    if let Some(id) = id {
+                        self.orders.entry(id).or_insert(now);
+                    }
                 }
                 self.signed.insert((author.clone(), message.to_bytes()));
             }

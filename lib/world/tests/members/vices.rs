@@ -14,6 +14,8 @@ use crate::schedules::play;
 
 /// How many schedules each vice is played in.
 const SCHEDULES: u64 = 5;
+/// So long a relay is left alone, for all members to find out what it does.
+const LONG: Duration = Duration::from_secs(2 * 3_600);
 /// Enough members to have two halves.
 const MEMBERS: usize = 6;
 
@@ -47,7 +49,7 @@ fn calm(plan: &mut Plan, vices: &[Vice]) {
     let minute = |minute: u64| START.after(Duration::from_secs(60 * minute));
     plan.acts.extend((4..10).map(|number| (minute(number), Act::Mischief(0))));
     for deed in [Deed::Remove { relay: 0, unnotified: false }, Deed::Invite(FIRST)] {
-        plan.acts.push((plan.restored_at, Act::Owner(0, deed)));
+        plan.acts.push((plan.restored_at.after(LONG), Act::Owner(0, deed)));
     }
     plan.acts.sort_by_key(|(at, _)| *at);
 }
@@ -66,6 +68,22 @@ fn t1_what_a_relay_makes_up_is_shown_without_signature_and_the_others_do_not_con
 #[test]
 fn t2_whoever_drops_messages_is_named_with_each_of_them() {
     assert_counted(&count(&[Vice::Drop]), &["misdeeds that were seen", "messages that relays did not bring"]);
+}
+
+#[test]
+fn t2_what_all_relays_withhold_is_found_by_the_owners_mark() {
+    let mut found = 0;
+    for seed in 1..=SCHEDULES {
+        let stage = play(seed, |plan| {
+            calm(plan, &[]);
+            plan.relays.iter_mut().take(FIRST).for_each(|relay| relay.vices = vec![Vice::Conspire]);
+            let stays = |act: &Act| !matches!(act, Act::Owner(_, Deed::Remove { .. } | Deed::Invite(FIRST..)));
+            plan.acts.retain(|(_, act)| stays(act));
+        });
+        assert_eq!(stage.violation(), None, "seed {seed}\n{}", stage.trace());
+        found += stage.tally.get("posts that were found withheld").copied().unwrap_or_default();
+    }
+    assert!(found > 0, "nobody found anything");
 }
 
 #[test]
@@ -149,7 +167,6 @@ fn the_judgement_finds_out_relays_that_are_taken_for_honest() {
         (Vice::Shadow, "accuses an honest relay"),
         (Vice::Reorder, "after what was said later"),
         (Vice::ForgeOwner, "finds fault with the honest relay"),
-        (Vice::OtherGroup, "T4"),
         (Vice::Garbage, "finds fault with the honest relay"),
     ] {
         let found = found(vice);
