@@ -3,7 +3,7 @@
 //! What relays deliver is acknowledged only by runs that print it, and only after it was printed. Others leave it where it
 //! is: the servers keep it for the next run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub struct Work<'a> {
     written: watch::Receiver<u64>,
     network: JoinSet<(TaskId, LinkOutcome)>,
     running: BTreeSet<TaskId>,
+    /// What came and is not taken yet.
+    held: VecDeque<(ConnectionName, ReceivedMessage)>,
     random: Box<dyn Random + Send>,
     clock: Clock,
     timeout: Timeout,
@@ -118,6 +120,7 @@ impl<'a> Work<'a> {
             events,
             network: JoinSet::new(),
             running: BTreeSet::new(),
+            held: VecDeque::new(),
             clock,
             timeout,
             patience: Instant::now() + timeout.duration(),
@@ -411,7 +414,7 @@ impl<'a> Work<'a> {
 
     /// Whether the servers have nothing left for us.
     async fn is_drained(&self) -> Result<bool, Error> {
-        self.lines.are_drained(&self.connections()).await
+        Ok(self.held.is_empty() && self.lines.are_drained(&self.connections()).await?)
     }
 
     /// Waits for the next thing that happens. False if that takes too long.
@@ -454,6 +457,7 @@ impl<'a> Work<'a> {
         let now = self.now();
         let events = self.keep.change(|member| member.elapsed(&messages, now)).map_err(member_error)?;
         self.told(events).await?;
+        self.take_held().await?;
         loop {
             let now = self.now();
             let running = &self.running;
@@ -571,7 +575,10 @@ impl<'a> Work<'a> {
                 self.tell(|member, env| member.answered(&name, &info, env)).await
             }
             ConnectionEvent::Connected { .. } => self.connected(&name).await,
-            ConnectionEvent::Message(message) if self.reading == Reading::Prints => self.deliver(&name, message).await,
+            ConnectionEvent::Message(message) if self.reading == Reading::Prints => {
+                self.held.push_back((name, message));
+                Ok(())
+            }
             ConnectionEvent::Receipts { id: receipt, .. } => {
                 let acknowledge = move |connection: &mut Connection, env: &mut Env<'_>| {
                     let _ = connection.acknowledge(&receipt, None, env);
@@ -608,6 +615,22 @@ impl<'a> Work<'a> {
     }
 
     /// What a relay delivered: first it is known, then compared and printed, then acknowledged.
+    /// Takes what came. What comes while the group link is to be read waits for that: it may be by an owner whom only the
+    /// link names. Of each connection one message can wait.
+    async fn take_held(&mut self) -> Result<(), Error> {
+        while !self.reads_group_link()
+            && let Some((name, message)) = self.held.pop_front()
+        {
+            self.deliver(&name, message).await?;
+        }
+        Ok(())
+    }
+
+    fn reads_group_link(&self) -> bool {
+        let now = self.now();
+        self.keep.look(|member| member.due(now).contains(&TaskId::ReadGroupLink))
+    }
+
     async fn deliver(&mut self, name: &ConnectionName, message: ReceivedMessage) -> Result<(), Error> {
         self.record_body(name, Way::In, &message.body);
         let messages = self.messages.clone();

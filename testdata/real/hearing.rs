@@ -94,7 +94,7 @@ async fn what_one_owner_posts_the_other_hears_through_relays_that_only_one_of_th
         while confirmed(&heard) < expected {
             heard.extend(print(&world, &format!("grp-recv --state {file} --timeout 60"), "").await);
         }
-        let line = heard.iter().find(|line| line["text"] == text).unwrap();
+        let line = heard.iter().find(|line| line["text"] == text).unwrap_or_else(|| panic!("{file}: {heard:#?}"));
         assert_eq!((&line["signature"], &line["key_from"]), (&"verified".into(), &"group_link".into()), "{file}");
         assert_eq!(said(&heard).iter().filter(|said| ["one", "two"].contains(*said)).count(), expected, "{file}");
     }

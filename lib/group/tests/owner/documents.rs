@@ -50,7 +50,8 @@ fn people_see_relays_in_a_table() {
     let desk = busy();
     let state = read(json_of(&desk)).unwrap();
     let table = GroupStatusDocument::from(&state).table();
-    let rows: Vec<Vec<&str>> = table.lines().skip(7).map(|line| line.split("  ").collect()).collect();
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip_while(|line| !line.starts_with("RELAY")).map(|line| line.split("  ").collect()).collect();
     let cells = |row: &[&str]| row.iter().map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(row)).collect();
     let since = "2023-11-14T22:13:20Z";
