@@ -36,7 +36,7 @@ use crate::message_id::MessageId;
 pub struct Issued {
     /// The message that says so; none if nothing was to be changed.
     pub message: Option<MessageId>,
-    /// The relays that are to get it; see [`Event::Sent`](super::Event::Sent).
+    /// The relays that are to get it; see [`Event::Sent`].
     pub relays: Vec<MemberId>,
     /// Records to be written.
     pub changes: Vec<Change>,
