@@ -293,6 +293,7 @@ impl View {
         if matches!(message.message().event, ChatEvent::Member(_)) {
             return self.joined(id, &message, step);
         }
+        let is_stranger = !record.is_known() && self.author(id, record).key().is_none();
         let said = message.message().clone();
         let now = seconds(step.now);
         match message.verify(&self.author(id, record), &self.recipient()) {
@@ -303,6 +304,8 @@ impl View {
                 }
                 self.accepted(&message, sent_at, step);
             }
+            // Relays introduce nobody who only leaves.
+            Err(Refusal::UnknownKey) if is_stranger && said.event == ChatEvent::GroupLeave => {}
             Err(refusal) => {
                 step.note_refusal(&said);
                 self.refused(Some(id.clone()), said.event.name(), refusal, step);

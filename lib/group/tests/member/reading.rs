@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use group::content::{Content, MessageDeletion, MessageReaction, MessageUpdate, Reaction};
 use group::element::ForwardSender;
-use group::event::{Event as ChatEvent, GroupInfo, Join, MemberNew, OwnProfile, RelayNew};
+use group::event::{Event as ChatEvent, GroupInfo, Join, MemberNew, OwnProfile, RelayNew, RoleChange};
 use group::extension::Extensions;
 use group::identity::{MemberId, MemberKey};
 use group::keys::KeySource;
 use group::member::{MemberInfo, MemberProfile, Role};
 use group::membership::{Difference, Event, Heard, Mark, MemberRecord, MessageRecord, PATIENCE, RecordKey};
+use group::roster::RosterVersion;
 use group::verification::{Refusal, Trust};
 
 use crate::support::{
@@ -368,6 +369,26 @@ fn chat_22_an_observer_that_leaves_is_believed_without_a_key() {
     let [heard]: [Heard; 1] = desk.heard().try_into().unwrap();
     assert_eq!(heard.trust(), Trust::SignedWithoutKey);
     assert_eq!(heard.author_name, None, "nobody appears only to leave");
+}
+
+#[test]
+fn a_stranger_that_leaves_is_no_fault_of_the_relay_that_passes_it_on() {
+    let relay = Relay::new(1);
+    let mut desk = Desk::connected(&[&relay]);
+    let change = RoleChange {
+        member_id: desk.member.id().clone(),
+        role: Role::Moderator,
+        member_key: Some(desk.member.key()),
+        roster_version: RosterVersion::new(1),
+    };
+    let message = desk.owner.signs("role", ChatEvent::GroupMemberRole(change));
+    desk.deliver(&relay, by(&desk.owner.id(), message));
+    desk.take_events();
+    let key = MemberKey::generate(&mut crypto::SeededRandom::new(&[3; 32], "anna"));
+    let leave = signed(desk.owner.group_id(), &id("anna"), &key, "m1", ChatEvent::GroupLeave);
+    desk.deliver(&relay, by(&id("anna"), leave));
+    assert_eq!(desk.take_events(), []);
+    assert_eq!(desk.member.health(&relay.id()).unwrap().refused, 0);
 }
 
 #[test]

@@ -248,6 +248,8 @@ impl Stage {
         match status {
             Status::Connected => {
                 reader.since.insert(relay, now);
+                // Whoever comes again gets the history again.
+                reader.last.retain(|(of, _), _| *of != relay);
                 reader.until.remove(&relay);
                 if self.plan.relays[relay].vices.contains(&Vice::OtherGroup) {
                     self.violate(format_args!("T4: member {member} followed relay {relay} into another group"));
