@@ -804,7 +804,8 @@ pub fn membership_received(data: &[u8]) -> bool {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), count, "heard twice");
-    let _ = (member.elapsed(AT.after(std::time::Duration::from_secs(3600))), member.due(AT), member.next_due());
+    member.elapsed(&memory, AT.after(std::time::Duration::from_secs(3600))).unwrap();
+    let _ = (member.due(AT), member.next_due());
     if heard > 0 {
         member_again(&member);
     }

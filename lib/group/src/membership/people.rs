@@ -23,6 +23,9 @@ pub struct MemberRecord {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
+    /// Whoever may decide about the role has decided, and a relay's word changes it no more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    decided: bool,
     #[serde(default, with = "unpadded_option", skip_serializing_if = "Option::is_none")]
     key: Option<MemberPublicKey>,
     /// The member itself signed that it joined with the key.
@@ -129,7 +132,7 @@ impl MemberRecord {
 
     /// Whether anybody told of the member.
     pub(super) fn is_known(&self) -> bool {
-        self.role.is_some()
+        self.role.is_some() || self.proven
     }
 
     /// A relay introduces the member. A role with rights is not believed, nor the key that comes with it.
@@ -140,8 +143,9 @@ impl MemberRecord {
             self.role.get_or_insert(Role::Observer);
             return Ok(());
         }
-        if !self.is_known() {
-            self.role = Some(info.member_role.clone());
+        // A relay that says less than others must not silence the member.
+        if !self.decided {
+            self.role = self.role.take().max(Some(info.member_role.clone()));
         }
         info.member_key.map_or(Ok(()), |key| self.pin(key))
     }
@@ -154,7 +158,6 @@ impl MemberRecord {
             self.named(&join.0.profile);
         }
         self.arrive();
-        self.role.get_or_insert(Role::Observer);
         self.proven = true;
         Ok(())
     }
@@ -183,6 +186,7 @@ impl MemberRecord {
 
     pub(super) fn set_role(&mut self, role: Role) {
         self.role = Some(role);
+        self.decided = true;
     }
 
     pub(super) fn set_blocked(&mut self, blocked: bool) {

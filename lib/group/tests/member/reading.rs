@@ -616,6 +616,29 @@ fn the_name_of_an_author_is_what_the_relay_told_before() {
 }
 
 #[test]
+fn a_relay_that_makes_less_of_an_author_than_others_does_not_silence_it() {
+    let [one, two, _] = three();
+    let mut desk = Desk::connected(&[&one, &two]);
+    let observer = {
+        let ChatEvent::GroupMemberNew(mut new) = author("anna", None) else { panic!() };
+        new.member_info.member_role = Role::Observer;
+        ChatEvent::GroupMemberNew(new)
+    };
+    desk.receive(&one, &one.says(observer));
+    desk.receive(&two, &two.says(author("anna", None)));
+    desk.deliver(&two, by(&id("anna"), unsigned("m1", post("hi"))));
+    assert_eq!(desk.texts(), ["hi"]);
+    // What an owner decides, no relay undoes.
+    let change = RoleChange { member_id: id("anna"), role: Role::Observer, member_key: None, roster_version: None };
+    let message = desk.owner.signs("role", ChatEvent::GroupMemberRole(change));
+    desk.deliver(&one, by(&desk.owner.id(), message));
+    desk.receive(&two, &two.says(author("anna", None)));
+    desk.take_events();
+    desk.deliver(&two, by(&id("anna"), unsigned("m2", post("hi again"))));
+    assert!(desk.texts().is_empty());
+}
+
+#[test]
 fn a_member_proves_its_key_with_what_it_signed_when_it_joined() {
     let [one, two, _] = three();
     let mut desk = Desk::connected(&[&one, &two]);
